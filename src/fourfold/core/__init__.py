@@ -1,0 +1,1 @@
+"""What every layer speaks: nouns, errors, part tables, ids, settings. Imports nothing of the other layers."""

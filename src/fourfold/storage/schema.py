@@ -1,0 +1,194 @@
+"""The tables of the ledger. Times are Unix seconds; columns named `*_json` hold JSON; digests are hex BLAKE3."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _table(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(name, metadata, *columns)
+
+
+run = _table(
+    "run",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False, index=True),
+    sa.Column("spec_json", sa.Text, nullable=False),
+    sa.Column("inputs_json", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("recipe", sa.Text, nullable=False, index=True),
+    sa.Column("code_version", sa.Text, nullable=False),
+    sa.Column("process", sa.Text, nullable=False),  # host:pid:start, so that a dead run is told from a slow one
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("finished_at", sa.Float),
+    sa.Column("error", sa.Text),
+    sa.Column("metrics_json", sa.Text, nullable=False),
+)
+
+name = _table(
+    "name",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("last_number", sa.Integer, nullable=False),
+)
+
+version = _table(
+    "version",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, sa.ForeignKey("name.name"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, index=True),
+    sa.Column("digest", sa.Text, sa.ForeignKey("manifest.digest"), nullable=False, index=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id"), nullable=False),
+    sa.Column("output", sa.Text, nullable=False),  # a retried run finds its own version instead of making a second one
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("meta_json", sa.Text, nullable=False),
+    sa.UniqueConstraint("name", "number"),
+    sa.UniqueConstraint("run_id", "output"),
+)
+
+edge = _table(
+    "edge",
+    sa.Column("version_id", sa.Text, sa.ForeignKey("version.id"), primary_key=True),
+    sa.Column("input_id", sa.Text, sa.ForeignKey("version.id"), primary_key=True, index=True),
+)
+
+manifest = _table(
+    "manifest",
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+)
+
+manifest_file = _table(
+    "manifest_file",
+    sa.Column("manifest", sa.Text, sa.ForeignKey("manifest.digest"), primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, index=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+)
+
+file_chunk = _table(
+    "file_chunk",
+    sa.Column("file", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("chunk", sa.Text, nullable=False, index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+)
+
+alias = _table(
+    "alias",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("alias", sa.Text, primary_key=True),
+    sa.Column("version_id", sa.Text, sa.ForeignKey("version.id"), nullable=False),
+)
+
+alias_move = _table(
+    "alias_move",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("alias", sa.Text, nullable=False),
+    sa.Column("from_version", sa.Text),
+    sa.Column("to_version", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("ix_alias_move_name_alias", "name", "alias"),
+)
+
+deployment = _table(
+    "deployment",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("routes_json", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("limits_json", sa.Text, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Column("updated_by", sa.Text, nullable=False),
+)
+
+deployment_change = _table(
+    "deployment_change",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True),
+    sa.Column("routes_json", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("limits_json", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+api_key = _table(
+    "api_key",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+)
+
+segment = _table(
+    "segment",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("front", sa.Integer, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("first_at", sa.Float, nullable=False, index=True),
+    sa.Column("last_at", sa.Float, nullable=False),
+    sa.Column("manifest", sa.Text, sa.ForeignKey("manifest.digest"), nullable=False),
+)
+
+job = _table(
+    "job",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("arguments_json", sa.Text, nullable=False),
+    sa.Column("actor_id", sa.Text, nullable=False),
+    sa.Column("actor_json", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("started_at", sa.Float),
+    sa.Column("finished_at", sa.Float),
+    sa.Column("progress_json", sa.Text, nullable=False),
+    sa.Column("error_json", sa.Text),
+    sa.Column("result_json", sa.Text),
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("body", sa.Text, nullable=False),  # fingerprint of act and arguments, to tell a repeated key from a reused one
+    sa.Column("process", sa.Text, nullable=False),
+    sa.UniqueConstraint("actor_id", "idempotency_key"),
+)
+
+audit = _table(
+    "audit",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("thing", sa.Text, nullable=False, index=True),
+    sa.Column("detail_json", sa.Text, nullable=False),  # ids and figures, never texts of people
+    sa.Column("position", sa.Integer, unique=True),  # place in the chain; null until sealed
+    sa.Column("hash", sa.Text),
+)
+
+counter = _table(
+    "counter",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
