@@ -56,8 +56,8 @@ def submit(connection: sa.Connection, actor: Actor, act: str, arguments: Mapping
         schema.job.insert(),
         {
             "id": job_id, "act": act, "arguments_json": _json(arguments), "actor_id": actor.id, "actor_json": _json(actor),
-            "state": "queued", "created_at": time.time(), "progress_json": "{}", "idempotency_key": idempotency_key, "body": body,
-            "process": "",
+            "state": "queued", "created_at": time.time(), "progress_json": "{}", "idempotency_key": idempotency_key,
+            "body": body, "process": "",
         },
     )  # fmt: skip
     return one(connection, job_id)
@@ -81,6 +81,14 @@ def take(connection: sa.Connection) -> Job | None:
     taken = {"state": "running", "process": runs.this_process(), "started_at": time.time()}
     connection.execute(schema.job.update().where(j.id == row.id).values(taken))
     return one(connection, row.id)
+
+
+def waiting(connection: sa.Connection) -> bool:
+    """Whether a job may have to be taken: one that is queued, or one that runs in another process, alive or not."""
+    j = schema.job.c
+    here = runs.this_process()
+    found = connection.execute(sa.select(j.process).where(j.state.in_(("queued", "running")), j.process != here))
+    return any(process == "" or not runs.is_alive(process) for process in found.scalars())
 
 
 def report(connection: sa.Connection, job_id: str, progress: Mapping[str, Any]) -> JobState:
@@ -127,8 +135,8 @@ def from_row(row: sa.Row[Any]) -> Job:
     """The noun of a row of `job`."""
     decode = msgspec.json.decode
     return Job(
-        row.id, row.act, decode(row.arguments_json), decode(row.actor_json, type=Actor), row.state, row.created_at, row.started_at,
-        row.finished_at, decode(row.progress_json), None if row.error_json is None else decode(row.error_json),
+        row.id, row.act, decode(row.arguments_json), decode(row.actor_json, type=Actor), row.state, row.created_at,
+        row.started_at, row.finished_at, decode(row.progress_json), None if row.error_json is None else decode(row.error_json),
         None if row.result_json is None else decode(row.result_json),
     )  # fmt: skip
 

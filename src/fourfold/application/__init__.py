@@ -1,0 +1,1 @@
+"""What people and programs touch: the platform, serving, HTTP, the command line, the SDK."""

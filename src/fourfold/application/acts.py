@@ -1,0 +1,81 @@
+"""Every act of the platform and its route under /api/v1: one line each. Path parameters are arguments of the method.
+
+The other arguments are the query of a GET and the JSON body of the rest. A `long` act answers 202 with a job.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from fourfold.application.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A platform method's route. `tag` groups it in the documentation; `etag` names where the reply's revision stands."""
+
+    name: str
+    method: str
+    path: str
+    tag: str
+    long: bool = False
+    etag: str = ""
+    status: int = 200
+
+    @property
+    def action(self) -> str:
+        """The permission that it takes. An act without one is a mistake that stops the program."""
+        declared = getattr(getattr(Platform, self.name), "action", None)
+        assert declared is not None, f"Platform.{self.name} declares no action"
+        return declared
+
+
+ACTS = {
+    act.name: act
+    for act in (
+        Act("versions", "GET", "/versions", "versions"),
+        Act("version", "GET", "/versions/{ref}", "versions"),
+        Act("version_file", "GET", "/versions/{ref}/files/{path:path}", "versions"),
+        Act("show", "GET", "/things/{thing}", "versions"),
+        Act("collect", "POST", "/datasets/collect", "datasets", long=True),
+        Act("clean", "POST", "/datasets/clean", "datasets", long=True),
+        Act("deidentify", "POST", "/datasets/deidentify", "datasets", long=True),
+        Act("describe", "GET", "/datasets/{dataset}/description", "datasets"),
+        Act("documents", "GET", "/datasets/{dataset}/documents", "datasets"),
+        Act("train", "POST", "/models/train", "models", long=True),
+        Act("evaluate", "POST", "/models/evaluate", "models", long=True),
+        Act("promote", "POST", "/aliases/promote", "aliases"),
+        Act("aliases", "GET", "/aliases", "aliases"),
+        Act("alias", "GET", "/aliases/{name}/{alias}", "aliases"),
+        Act("deployments", "GET", "/deployments", "deployments"),
+        Act("deployment", "GET", "/deployments/{name}", "deployments", etag="deployment"),
+        Act("deploy", "PUT", "/deployments/{name}", "deployments", etag="."),
+        Act("retire", "POST", "/deployments/{name}/retire", "deployments", etag="."),
+        Act("rollback", "POST", "/deployments/{name}/rollback", "deployments", etag="."),
+        Act("why", "GET", "/answers/{answer_id}/why", "answers"),
+        Act("runs", "GET", "/runs", "runs"),
+        Act("run", "GET", "/runs/{run_id}", "runs"),
+        Act("jobs", "GET", "/jobs", "jobs"),
+        Act("job", "GET", "/jobs/{job_id}", "jobs"),
+        Act("cancel", "POST", "/jobs/{job_id}/cancel", "jobs"),
+        Act("apply", "POST", "/projects/apply", "projects", long=True),
+        Act("keys", "GET", "/keys", "keys"),
+        Act("create_key", "POST", "/keys", "keys", status=201),
+        Act("revoke_key", "POST", "/keys/{key_id}/revoke", "keys"),
+        Act("whoami", "GET", "/whoami", "keys"),
+        Act("doctor", "GET", "/doctor", "health"),
+    )
+}
+
+
+@functools.cache
+def signature(name: str) -> tuple[list[inspect.Parameter], dict[str, Any], Any]:
+    """Parameters (without self), resolved type of each, and return type of a platform method."""
+    method = inspect.unwrap(getattr(Platform, name))
+    hints = typing.get_type_hints(method)
+    result = hints.pop("return")
+    return list(inspect.signature(method).parameters.values())[1:], hints, result

@@ -1,0 +1,61 @@
+"""Who may do what: a table from actions to roles, asked once per act."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args
+
+from fourfold.core.errors import NotPermitted
+from fourfold.core.nouns import Actor, Role
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+ACTIONS: dict[str, frozenset[Role]] = {
+    "read": frozenset(ROLES),
+    "predict": frozenset(ROLES),
+    "make": frozenset({"developer", "admin"}),  # datasets, models, reports
+    "promote": frozenset({"approver", "admin"}),
+    "deploy": frozenset({"operator", "admin"}),
+    "administer": frozenset({"admin"}),
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Acting(Protocol):
+    """Somebody's hand on the platform."""
+
+    actor: Actor
+
+
+def action(name: str) -> Callable[[Callable[Concatenate[Any, P], R]], Callable[Concatenate[Any, P], R]]:
+    """Declare which action a platform method is. The table is asked each time before the method runs."""
+    assert name in ACTIONS, name
+
+    def declare(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+        @functools.wraps(method)
+        def checked(self: Acting, *args: P.args, **kwargs: P.kwargs) -> R:
+            permit(self.actor, name, method.__name__)
+            return method(self, *args, **kwargs)
+
+        checked.action = name  # type: ignore[attr-defined]
+        return checked
+
+    return declare
+
+
+def permit(actor: Actor, name: str, act: str) -> None:
+    """Raise NotPermitted, naming who may, unless the actor's role allows the action."""
+    if actor.role not in ACTIONS[name]:
+        who = " or ".join(sorted(ACTIONS[name]))
+        raise NotPermitted(
+            f"{actor.name} has role {actor.role} and may not {act.replace("_", " ")} anything: that takes {who}.",
+            hint="Ask an admin for a key with that role: fourfold keys create NAME --role ROLE",
+        )
+
+
+def allowed(role: Role) -> list[str]:
+    """The actions that a role may do."""
+    return [name for name, roles in ACTIONS.items() if role in roles]

@@ -1,0 +1,174 @@
+"""What the platform answers with, beyond the nouns: these types are the bodies of /api/v1 and what the SDK returns."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from fourfold.core.nouns import Actor, Deployment, Role, Run, Version
+from fourfold.storage.jobs import Job
+from fourfold.storage.versions import AliasMove
+
+
+class VersionPage(Struct):
+    """Versions, newest first. `next_cursor` asks for the page after; null on the last."""
+
+    data: list[Version]
+    next_cursor: str | None = None
+
+
+class RunPage(Struct):
+    """Runs, newest first."""
+
+    data: list[Run]
+    next_cursor: str | None = None
+
+
+class JobPage(Struct):
+    """Jobs, newest first."""
+
+    data: list[Job]
+    next_cursor: str | None = None
+
+
+class FileEntry(Struct):
+    """A file of a version: path inside it, bytes, BLAKE3 and SHA-256 in hex."""
+
+    path: str
+    size_bytes: int
+    digest: str
+    sha256: str
+
+
+class VersionDetail(Struct):
+    """A version with its files, what it was made from, what was made from it, and the aliases that point at it."""
+
+    version: Version
+    files: list[FileEntry]
+    inputs: list[str]
+    outputs: list[str]
+    aliases: list[str]
+
+
+class AliasDetail(Struct):
+    """An alias, where it points, and every move it made."""
+
+    alias: str
+    version: str
+    moves: list[AliasMove]
+
+
+class DeploymentChange(Struct):
+    """One state that a deployment had, and why it changed to it."""
+
+    deployment: Deployment
+    reason: str
+
+
+class DeploymentDetail(Struct):
+    """A deployment, whether the serving processes have made its rows true, and its history, oldest first."""
+
+    deployment: Deployment
+    served: bool
+    problem: str
+    history: list[DeploymentChange]
+
+
+class KeyInfo(Struct):
+    """An API key without its token. Times are Unix seconds."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: float
+    created_by: str
+    expires_at: float | None
+    revoked_at: float | None
+
+
+class NewKey(Struct):
+    """A key just made. The token is shown this once; only its hash is kept."""
+
+    key: KeyInfo
+    token: str
+
+
+class WhoAmI(Struct):
+    """The actor behind a request and the actions that its role may do."""
+
+    actor: Actor
+    actions: list[str]
+
+
+class Documents(Struct):
+    """Rows of a dataset. A row is a mapping from column to value."""
+
+    dataset: str
+    rows: list[dict[str, Any]]
+    total: int
+
+
+NodeKind = Literal["answer", "step", "version", "run", "report", "dataset", "document", "source"]
+
+
+class Node(Struct, omit_defaults=True):
+    """One link of a trace. `id` is what `fourfold show` opens, `digest` the content behind it where there is one."""
+
+    kind: NodeKind
+    id: str
+    digest: str = ""
+    detail: dict[str, Any] = {}
+
+
+class Trace(Struct):
+    """The chain from a served answer down to source documents, in that order, and how long it took to find."""
+
+    answer_id: str
+    deployment: str
+    version: str
+    trace: list[Node]
+    note: str
+    seconds: float
+
+
+class Shown(Struct):
+    """Whatever an id, digest or name stands for."""
+
+    what: str
+    value: Any
+
+
+class Check(Struct):
+    """One finding of the doctor. `next` is what to do about it."""
+
+    name: str
+    state: Literal["ok", "warning", "error"]
+    detail: str
+    next: str = ""
+
+
+class Health(Struct):
+    """All findings of the doctor."""
+
+    ok: bool
+    checks: list[Check]
+
+
+class StageOutcome(Struct):
+    """What became of a stage of a project file: `planned` in a dry run, `unchanged` when what it makes is there already."""
+
+    stage: str
+    verb: str
+    state: Literal["planned", "unchanged", "done"]
+    result: str
+    inputs: list[str]
+    figures: dict[str, Any]
+    seconds: float
+
+
+class Applied(Struct):
+    """The outcome of a project file, stage by stage."""
+
+    project: str
+    stages: list[StageOutcome]

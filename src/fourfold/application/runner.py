@@ -1,0 +1,86 @@
+"""Long acts as jobs: taken from the ledger, each done by a worker process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from fourfold.storage import jobs
+from fourfold.storage.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+class Runner:
+    """Takes queued jobs and starts at most `workers` processes.
+
+    The job of a runner that died is taken again: acts leave nothing half-made.
+    """
+
+    def __init__(self, ledger: Ledger, workers: int) -> None:
+        self.ledger = ledger
+        self.workers = workers
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is a new job; called from any thread."""
+        self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def run(self) -> None:
+        """Run until cancelled; then stop the workers."""
+        self._loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                self._woken.clear()
+                while len(self.processes) < self.workers and (job := await asyncio.to_thread(self._take)):
+                    self.processes[job.id] = await self._start(job)
+                    task = asyncio.create_task(self._watch(job))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                await self._wait()
+        finally:
+            for process in self.processes.values():
+                process.terminate()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+        except TimeoutError:
+            return
+
+    def _take(self) -> jobs.Job | None:
+        with self.ledger.database.read() as connection:
+            if not jobs.waiting(connection):
+                return None
+        with self.ledger.write() as connection:
+            return jobs.take(connection)
+
+    async def _start(self, job: jobs.Job) -> asyncio.subprocess.Process:
+        log.info("job %s begins: %s", job.id, job.act)
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "fourfold.application.worker", str(self.ledger.home), job.id, stdin=asyncio.subprocess.PIPE
+        )  # the worker ends when this pipe closes, which it does however this process ends
+
+    async def _watch(self, job: jobs.Job) -> None:
+        process = self.processes[job.id]
+        code = await process.wait()
+        del self.processes[job.id]
+        await asyncio.to_thread(self._ended, job, code)
+        self._woken.set()
+
+    def _ended(self, job: jobs.Job, code: int) -> None:
+        error = {
+            "code": "failed",
+            "message": f"The worker of {job.act} ended with {code}.",
+            "hint": "See the server's log.",
+            "status": 500,
+        }
+        with self.ledger.write() as connection:
+            jobs.end(connection, job.id, "failed", error=error)  # nothing changes if the worker wrote how it ended
+        log.info("job %s ended with %d", job.id, code)
