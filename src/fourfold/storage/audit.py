@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import blake3
@@ -53,19 +54,18 @@ def seal(database: Database) -> int:
 def verify(database: Database) -> tuple[int, str]:
     """Number of chained rows and the hash of the last. Raises Corrupt naming the first row that was changed or removed."""
     c = schema.audit.c
+    query = sa.select(schema.audit).where(c.position.is_not(None)).order_by(c.position)
     with database.read() as connection:
         expected = connection.execute(
             sa.select(schema.counter.c.value).where(schema.counter.c.name == "audit_head")
         ).scalar_one()
         head, position = START, 0
-        rows = connection.execution_options(yield_per=1000).execute(
-            sa.select(schema.audit).where(c.position.is_not(None)).order_by(c.position)
-        )
-        for row in rows:
-            position += 1
-            head = _link(head, row)
-            if row.position != position or row.hash != head:
-                raise Corrupt(f"Audit row {row.id} at position {position} was changed, or one before it was removed.")
+        with closing(connection.execution_options(yield_per=1000).execute(query)) as rows:
+            for row in rows:
+                position += 1
+                head = _link(head, row)
+                if row.position != position or row.hash != head:
+                    raise Corrupt(f"Audit row {row.id} at position {position} was changed, or one before it was removed.")
     if position != expected:
         raise Corrupt(f"The audit chain ends at {position}; it had {expected} rows.")
     return position, head

@@ -41,6 +41,13 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_alias(alias: str) -> str:
+    """The alias itself. Raises BadInput if it cannot be one."""
+    if check_name(alias).isdecimal():
+        raise BadInput(f"{alias!r} cannot be an alias: numbers are versions.", hint="Use a word, such as production.")
+    return alias
+
+
 def next_number(connection: sa.Connection, name: str, kind: Kind) -> int:
     """The next free number of a name; numbers have no gaps, since the row stays locked until the publisher commits.
 
@@ -138,8 +145,7 @@ def page(connection: sa.Connection, *, name: str | None, kind: Kind | None, limi
 
 def move_alias(connection: sa.Connection, actor: str, version: Version, alias: str, reason: str) -> AliasMove:
     """Point `version.name@alias` at a version, with history and audit row."""
-    if check_name(alias).isdecimal():
-        raise BadInput(f"{alias!r} cannot be an alias: numbers are versions.", hint="Use a word, such as production.")
+    check_alias(alias)
     a = schema.alias.c
     here = sa.and_(a.name == version.name, a.alias == alias)
     held = connection.execute(sa.select(a.version_id).where(here).with_for_update()).scalar()
