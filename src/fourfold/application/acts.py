@@ -11,8 +11,6 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from fourfold.application.platform import Platform
-
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -29,6 +27,8 @@ class Act:
     @property
     def action(self) -> str:
         """The permission that it takes. An act without one is a mistake that stops the program."""
+        from fourfold.application.platform import Platform  # the table itself is light: the SDK reads it
+
         declared = getattr(getattr(Platform, self.name), "action", None)
         assert declared is not None, f"Platform.{self.name} declares no action"
         return declared
@@ -75,6 +75,8 @@ ACTS = {
 @functools.cache
 def signature(name: str) -> tuple[list[inspect.Parameter], dict[str, Any], Any]:
     """Parameters (without self), resolved type of each, and return type of a platform method."""
+    from fourfold.application.platform import Platform
+
     method = inspect.unwrap(getattr(Platform, name))
     hints = typing.get_type_hints(method)
     result = hints.pop("return")

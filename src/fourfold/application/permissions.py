@@ -51,7 +51,7 @@ def permit(actor: Actor, name: str, act: str) -> None:
     if actor.role not in ACTIONS[name]:
         who = " or ".join(sorted(ACTIONS[name]))
         raise NotPermitted(
-            f"{actor.name} has role {actor.role} and may not {act.replace("_", " ")} anything: that takes {who}.",
+            f"{actor.name} has role {actor.role}, which may not do this ({act}): it takes {who}.",
             hint="Ask an admin for a key with that role: fourfold keys create NAME --role ROLE",
         )
 

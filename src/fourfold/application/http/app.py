@@ -13,6 +13,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from fourfold import __version__
@@ -67,7 +68,7 @@ def management_app(home: Path) -> Litestar:
 
 
 @get(f"{PREFIX}/jobs/{{job_id:str}}/events", operation_id="job_events", tags=["jobs"], opt={"action": "read"})
-async def job_events(request: Request[Any, Any, Any], job_id: str) -> ServerSentEvent:
+async def job_events(request: Request[Any, Any, Any], job_id: FromPath[str]) -> ServerSentEvent:
     """A job as it goes on: events `state`, `progress` and at the end `done` with the whole job. A client that comes back with
     Last-Event-ID is told where the job stands now."""
     platform = Platform(request.app.state.ledger, request.user, request.app.state.settings)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import File
 
 from fourfold.application.acts import ACTS, Act, signature
@@ -37,14 +37,14 @@ def _handler(act: Act) -> HTTPRouteHandler:
     in_path = [p for p in parameters if f"{{{p.name}}}" in act.path or f"{{{p.name}:" in act.path]
     others = [p for p in parameters if p not in in_path and p.name != FROM_HEADER]
     answer = _answer(act, in_path)
-    shown = [_keyword(p.name, hints[p.name], p.default) for p in (in_path if act.method != "GET" else [*in_path, *others])]
-    if act.method != "GET":
+    shown = [_keyword("request", Request[Any, Any, Any]), *(_keyword(p.name, FromPath[hints[p.name]]) for p in in_path)]
+    if act.method == "GET":
+        shown += [_query(p.name, hints[p.name], p.default) for p in others]
+    elif others:
         body = _body(act, others, hints)
-        if others:
-            empty = inspect.Parameter.empty
-            shown.append(_keyword("data", body, empty) if _required(others) else _keyword("data", body | None, None))
+        shown.append(_keyword("data", JSONBody[body]) if _required(others) else _keyword("data", JSONBody[body | None], None))
     returned = jobs.Job if act.long else File if result is Path else result
-    _sign(answer, [_keyword("request", Request[Any, Any, Any], inspect.Parameter.empty), *shown], Response[returned])  # type: ignore[valid-type]
+    _sign(answer, shown, Response[returned])  # type: ignore[valid-type]
     status = 202 if act.long else act.status
     return HTTPRouteHandler(
         _path(act, in_path),
@@ -153,9 +153,11 @@ def _required(parameters: list[inspect.Parameter]) -> bool:
     return any(p.default is inspect.Parameter.empty for p in parameters)
 
 
-def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    if name in RESERVED:
-        name, annotation = f"{name}_", Annotated[annotation, Parameter(query=name)]
+def _query(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return _keyword(f"{name}_" if name in RESERVED else name, Annotated[annotation, QueryParameter(name=name)], default)
+
+
+def _keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 

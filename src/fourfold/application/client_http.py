@@ -1,0 +1,228 @@
+"""The acts of a platform elsewhere: one request each; long ones are followed as jobs until they end."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+from fourfold.application.acts import ACTS, Act
+from fourfold.application.results import VersionDetail
+from fourfold.core.errors import (
+    BadInput,
+    BadSpec,
+    Busy,
+    Conflict,
+    Corrupt,
+    FourfoldError,
+    NotFound,
+    NotPermitted,
+    NotReady,
+    NotSignedIn,
+    TimedOut,
+    TooLarge,
+)
+from fourfold.core.fingerprint import digest_file
+from fourfold.core.progress import Progress, silent
+from fourfold.storage.jobs import Job
+
+PREFIX = "/api/v1"
+TIMEOUT = httpx.Timeout(120.0, connect=10.0)
+TRIES = 5
+BREAKS = 20  # of a stream of events in a row, a second apart
+MOST_SECONDS = 10.0  # that a Retry-After is obeyed for
+REVISION = "expected_revision"  # travels as If-Match
+BY_STATUS: dict[int, type[FourfoldError]] = {  # for codes that are HTTP's own
+    400: BadInput, 401: NotSignedIn, 403: NotPermitted, 404: NotFound, 409: Conflict, 412: Conflict, 413: TooLarge,
+    422: BadSpec, 428: Conflict, 429: Busy, 503: NotReady, 504: TimedOut,
+}  # fmt: skip
+
+
+class HttpTransport:
+    """A server's platform, with the rights of a key's holder."""
+
+    def __init__(self, url: str, token: str, progress: Progress = silent) -> None:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self.url = url.rstrip("/")
+        self.progress = progress
+        try:
+            self.http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=not _loopback(url))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise BadSpec(f"{url!r} is no URL: {error}.", hint="For example: --url http://127.0.0.1:8044") from error
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def close(self) -> None:
+        """Close the connection and remove the files that were fetched."""
+        self.http.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def do(self, act: str, arguments: dict[str, Any], /) -> bytes:
+        """The JSON of an act's result."""
+        line = ACTS[act]
+        reply = self._send(self._request(line, dict(arguments)), repeatable=line.method == "GET")
+        return self._follow(reply) if line.long else reply.content
+
+    def ask(self, deployment: str, task: str, body: dict[str, Any], /) -> bytes:
+        """The JSON of an answer. A question changes nothing, so that it is put again while a model is being loaded."""
+        path = f"/v1/deployments/{quote(deployment, safe='')}:{task}"
+        return self._send(self._json("POST", path, body), repeatable=True).content
+
+    def file(self, ref: str, path: str, /) -> Path:
+        """Fetch a file of a version into a folder that is removed on close. Raises Corrupt if it arrives changed."""
+        request = self._request(ACTS["version_file"], {"ref": ref, "path": path})
+        content = self._send(request, repeatable=True).content
+        files = msgspec.json.decode(self.do("version", {"ref": ref}), type=VersionDetail).files
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="fourfold-client-")
+        target = Path(self._folder.name) / quote(ref, safe="@") / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        if digest_file(target) not in [f.digest for f in files if f.path == path]:
+            raise Corrupt(f"{path} of {ref} did not arrive as it was stored.", hint="Try again; then run: fourfold doctor")
+        return target
+
+    # One request
+
+    def _request(self, act: Act, arguments: dict[str, Any]) -> httpx.Request:
+        path = act.path
+        for name in [n for n in arguments if f"{{{n}}}" in path or f"{{{n}:path}}" in path]:
+            value = str(arguments.pop(name))
+            path = path.replace(f"{{{name}:path}}", quote(value, safe="/")).replace(f"{{{name}}}", quote(value, safe="@"))
+        if act.method == "GET":
+            given = {name: str(value) for name, value in arguments.items() if value is not None}
+            return self.http.build_request("GET", PREFIX + path, params=given)
+        headers = {}
+        if REVISION in arguments:
+            revision = arguments.pop(REVISION)
+            headers["if-match"] = "*" if revision is None else f'"{revision}"'
+        if act.long or act.status == 201:
+            headers["idempotency-key"] = str(uuid4())
+        return self._json(act.method, PREFIX + path, arguments, headers)
+
+    def _json(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Request:
+        headers = {"content-type": "application/json", **(headers or {})}
+        return self.http.build_request(method, path, content=msgspec.json.encode(body), headers=headers)
+
+    def _send(self, request: httpx.Request, *, repeatable: bool) -> httpx.Response:
+        """The reply, or the error that it holds. A repeatable request is put again while the server says when to come back."""
+        reply = self._reply(request, again=repeatable or "idempotency-key" in request.headers)
+        for _ in range(TRIES):
+            if not (repeatable and reply.status_code == 503 and "retry-after" in reply.headers):
+                break
+            time.sleep(_seconds(reply))
+            reply = self._reply(request, again=True)
+        if not reply.is_success:
+            raise error_of(reply)
+        return reply
+
+    def _reply(self, request: httpx.Request, *, again: bool) -> httpx.Response:
+        """Whatever comes back. `again`: a connection that breaks on the way is tried once more, since twice does no harm."""
+        try:
+            return self.http.send(request)
+        except httpx.TimeoutException as error:
+            raise TimedOut(f"{self.url} did not answer in time.", hint="Run: fourfold doctor") from error
+        except httpx.TransportError as error:
+            if again and not isinstance(error, httpx.ConnectError):
+                return self._reply(request, again=False)
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> NotReady:
+        return NotReady(f"Nothing answers at {self.url}: {error}.", hint="Run: fourfold up")
+
+    # Long acts
+
+    def _follow(self, reply: httpx.Response) -> bytes:
+        location = reply.headers["location"]
+        try:
+            job = self._watch(f"{location}/events")
+        except KeyboardInterrupt:
+            self._send(self._json("POST", f"{location}/cancel", {}), repeatable=False)
+            raise
+        if job.state == "done":
+            return msgspec.json.encode(job.result)
+        if job.state == "cancelled":
+            raise Conflict(f"{job.id} was cancelled.", hint=f"Run: fourfold show {job.id}")
+        error = dict(job.error or {})
+        raise make_error(int(error.get("status", 500)), error.get("code", ""), error.get("message", ""), error.get("hint", ""))
+
+    def _watch(self, path: str) -> Job:
+        """The job as it ended. A stream that breaks is taken up again after its last event."""
+        last, breaks = "", 0
+        while breaks < BREAKS:
+            with suppress(httpx.TransportError):
+                for event, number, data in self._events(path, last):
+                    last, breaks = number, 0
+                    if event == "done":
+                        return msgspec.json.decode(data, type=Job)
+                    if event == "progress":
+                        told = msgspec.json.decode(data)
+                        self.progress(told["done"], told["total"], told["unit"])
+            breaks += 1
+            time.sleep(1.0)
+        raise NotReady(f"{self.url} went away; the work goes on when it is back.", hint="Run: fourfold jobs")
+
+    def _events(self, path: str, last: str) -> Iterator[tuple[str, str, str]]:
+        """(event, id, data) of a stream of server-sent events."""
+        headers = {"accept": "text/event-stream", **({"last-event-id": last} if last else {})}
+        with self.http.stream("GET", path, headers=headers, timeout=httpx.Timeout(10.0, read=None)) as reply:
+            if not reply.is_success:
+                reply.read()
+                raise error_of(reply)
+            fields: dict[str, str] = {}
+            for line in reply.iter_lines():
+                name, _, value = line.partition(":")
+                fields[name] = value.removeprefix(" ")  # data is one line: JSON
+                if not line:
+                    if "data" in fields:
+                        yield fields.get("event", ""), fields.get("id", last), fields["data"]
+                    fields = {}
+
+
+# ---- errors ------------------------------------------------------------------------------------------------------------
+
+
+def error_of(reply: httpx.Response) -> FourfoldError:
+    """The error that a reply's problem details (RFC 9457) describe."""
+    try:
+        problem = msgspec.json.decode(reply.content, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = {}
+    said = str(problem.get("detail") or f"{reply.request.url} answered {reply.status_code} {reply.reason_phrase}.")
+    hint = problem.get("hint") or ("" if problem else "Is this the address of Fourfold? See --url and FOURFOLD_URL.")
+    error = make_error(reply.status_code, str(problem.get("code", "")), said, str(hint))
+    if isinstance(error, Busy):
+        error.retry_after_seconds = _seconds(reply)
+    return error
+
+
+def make_error(status: int, code: str, message: str, hint: str) -> FourfoldError:
+    """An error of the class with that code; an unknown code gives the class of the status."""
+    kinds = {kind.code: kind for kind in _kinds(FourfoldError)}
+    error = (kinds.get(code) or BY_STATUS.get(status, FourfoldError))(message, hint=hint)
+    vars(error).update({"status": status} | ({"code": code} if code else {}))  # what the server said counts
+    return error
+
+
+def _kinds(kind: type[FourfoldError]) -> Iterator[type[FourfoldError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)
+
+
+def _seconds(reply: httpx.Response) -> float:
+    given = reply.headers.get("retry-after", "1")
+    return min(float(given), MOST_SECONDS) if given.replace(".", "", 1).isdecimal() else 1.0
+
+
+def _loopback(url: str) -> bool:
+    """Whether a proxy that the environment names has nothing to do with it."""
+    return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1", "0.0.0.0")

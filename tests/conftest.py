@@ -1,0 +1,152 @@
+"""Fixtures that every room's tests share, and what is said at the end of a run: seconds per room, what was skipped and why."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("fourfold", deadline=None)  # speed belongs in bench/
+settings.load_profile("fourfold")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Minutes that the tests of a room may take on two cores; docs/testing.md explains them.
+BUDGET_MINUTES = {"core": 1, "storage": 4, "data": 3, "compute": 5, "application": 5, "house": 2}
+
+# How to get what a test was skipped for want of, by a word of its reason.
+GET = {
+    "public test data": "set FOURFOLD_TEST_DATA to the folder that holds ud-english-ewt/ and the other public sets",
+    "PostgreSQL": "apt-get install postgresql, or put initdb and pg_ctl on PATH",
+    "psycopg": "pip install 'fourfold[postgres]'",
+    "chromium": "apt-get install chromium",
+    "kenlm": "apt-get install g++ zlib1g-dev, then pip install 'fourfold[kenlm]' (it is compiled)",
+    "fastapi": "pip install 'fourfold[bench]'",
+}
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """The folder of public data sets (FOURFOLD_TEST_DATA, else ../shared/data); tests that need it are skipped without it."""
+    folder = Path(os.environ.get("FOURFOLD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("there is no public test data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def company() -> Path:
+    """The example company's folder."""
+    return REPOSITORY / "examples" / "support-desk"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser."""
+    if found := shutil.which("chromium") or shutil.which("chromium-browser"):
+        return Path(found)
+    pytest.skip("chromium is not installed")
+
+
+# ---- PostgreSQL: a cluster of its own, gone after the run ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_socket() -> Iterator[Path]:
+    """The socket folder of a private PostgreSQL server with the superuser `fourfold`."""
+    pytest.importorskip("psycopg")
+    programs = _postgres_programs()
+    account = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="fourfold-pg-", dir="/tmp"))  # short: a socket's path has at most 107 bytes
+    if account:
+        shutil.chown(folder, account)
+
+    def run(program: str, *arguments: str) -> None:
+        command = [programs / program, "--pgdata", folder / "data", *arguments]
+        done = subprocess.run(command, user=account, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+
+    settings = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c max_connections=200"
+    try:
+        run("initdb", "--username=fourfold", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        run("pg_ctl", "start", "--wait", "--silent", f"--log={folder / 'log'}", f"--options={settings}")
+        yield folder
+    finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            run("pg_ctl", "stop", "--mode=immediate", "--silent")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_socket: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database."""
+    import psycopg
+
+    name = re.sub(r"\W", "_", request.node.name)[:40] + f"_{os.urandom(4).hex()}"
+    with psycopg.connect(host=str(postgres_socket), user="fourfold", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')  # type: ignore[arg-type]
+        yield f"postgresql://fourfold@/{name}?host={postgres_socket}"
+        connection.execute(f'drop database "{name}" with (force)')  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, on each kind of server that there is."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+def _postgres_programs() -> Path:
+    """The folder of initdb and pg_ctl: on PATH, or the newest of Debian's."""
+    if found := shutil.which("pg_ctl"):
+        return Path(found).resolve().parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: float(path.parts[-3]))
+    if not installed:
+        pytest.skip("PostgreSQL is not installed")
+    return installed[-1].parent
+
+
+# ---- the end of a run -------------------------------------------------------------------------------------------------------
+
+
+def room_of(nodeid: str) -> str:
+    """The layer that a test file lies under; `house` for those that lie above all layers."""
+    layer = nodeid.split("/")[1] if nodeid.count("/") > 1 else "house"
+    return layer if layer in BUDGET_MINUTES else "house"
+
+
+def how_to_get(reason: str) -> str:
+    """What to do so that a test with this skip reason runs; empty where the reason says all."""
+    return next((how for word, how in GET.items() if word.lower() in reason.lower()), "")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seconds per room against its budget; then, for each reason, what was skipped and how to get what it needs."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind if hasattr(report, "duration")]
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for report in reports:
+        seconds[room_of(report.nodeid)] += report.duration
+    terminalreporter.section("seconds per room")
+    for room in (room for room in BUDGET_MINUTES if room in seconds):
+        budget = BUDGET_MINUTES[room] * 60
+        over = "  over its budget" if seconds[room] > budget else ""
+        terminalreporter.line(f"{room:<12}{seconds[room]:8.1f} of {budget:4}{over}")
+    if skipped := terminalreporter.stats.get("skipped", []):
+        reasons: defaultdict[str, set[str]] = defaultdict(set)
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            reasons[reason.removeprefix("Skipped: ")].add(report.nodeid)
+        terminalreporter.section("skipped, why, and how to get what is missing")
+        for reason, nodes in sorted(reasons.items()):
+            files = sorted({node.partition("::")[0] for node in nodes})
+            terminalreporter.line(f"{len(nodes)} of {', '.join(files)}: {reason}")
+            if how := how_to_get(reason):
+                terminalreporter.line(f"    get it: {how}")
