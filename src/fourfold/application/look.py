@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-
 from fourfold.application import answers
 from fourfold.application.results import (
     AliasDetail,
@@ -24,7 +22,7 @@ from fourfold.core.errors import BadInput, NotFound, did_you_mean
 from fourfold.core.nouns import Run, Version
 from fourfold.data import describe as data_describe
 from fourfold.data.dataset import Dataset
-from fourfold.storage import jobs, schema
+from fourfold.storage import jobs
 from fourfold.storage.ledger import Ledger
 from fourfold.storage.versions import HEX
 
@@ -157,12 +155,9 @@ def _document(ledger: Ledger, thing: str) -> Shown:
 
 def _digest(ledger: Ledger, digest: str) -> Shown:
     """A version by its manifest's digest, or the versions that hold a file by the file's."""
-    f, v = schema.manifest_file.c, schema.version.c
-    with ledger.database.read() as connection:
-        query = sa.select(v.id, f.path, f.size_bytes, f.digest, f.sha256).join(schema.version, v.digest == f.manifest)
-        rows = connection.execute(query.where(f.digest.startswith(digest)).order_by(v.id)).all()
-    if not rows:
+    held = ledger.holders(digest)
+    if not held:
         return Shown("version", version(ledger, ledger.version(digest)))
-    where = [f"{ledger.version(row.id).ref}/{row.path}" for row in rows]
-    first = rows[0]
-    return Shown("file", {"in": where, "size_bytes": first.size_bytes, "digest": first.digest, "sha256": first.sha256})
+    where = [f"{v.ref}/{file.path}" for v, file in held]
+    file = held[0][1]
+    return Shown("file", {"in": where, "size_bytes": file.size_bytes, "digest": file.digest, "sha256": file.sha256})

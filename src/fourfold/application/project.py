@@ -317,7 +317,8 @@ def schema() -> dict[str, Any]:
     parts = {noun: _part_schema(table, definitions) for noun, table in TABLES.items()}
     definitions |= msgspec.json.schema_components([Limits], ref_template="#/$defs/{name}")[1]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Fourfold project file"}
-    return {**head, **whole, "$defs": dict(sorted((definitions | parts).items()))}
+    made = {**head, **whole, "$defs": dict(sorted((definitions | parts).items()))}
+    return msgspec.json.decode(msgspec.json.encode(made))  # as it reads from the file: lists, no tuples
 
 
 def _part_schema(table: Table, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import blake3
 import sqlalchemy as sa
@@ -169,6 +170,16 @@ def read_manifest(connection: sa.Connection, digest: str) -> Manifest:
         chunks = (*earlier, Chunk(row.chunk, row.chunk_bytes))
         files[row.path] = StoredFile(row.path, row.size_bytes, row.digest, row.sha256, chunks)
     return Manifest(tuple(files.values()))
+
+
+def holders(connection: sa.Connection, digest: str) -> list[tuple[sa.Row[Any], StoredFile]]:
+    """Rows of versions that hold a file whose digest begins so, each with the file (its chunks left out)."""
+    f, v = schema.manifest_file.c, schema.version
+    query = sa.select(v, f.path, f.size_bytes.label("bytes"), f.digest.label("file"), f.sha256).join(
+        v, v.c.digest == f.manifest
+    )
+    rows = connection.execute(query.where(f.digest.startswith(digest)).order_by(v.c.id)).all()
+    return [(row, StoredFile(row.path, row.bytes, row.file, row.sha256, ())) for row in rows]
 
 
 class Materialised:

@@ -53,6 +53,18 @@ class Database:
         """Give all connections back."""
         self.engine.dispose()
 
+    def facts(self) -> dict[str, str]:
+        """What the database is: `server` with its version, `schema`; of SQLite `journal`, and `damage` if a look finds any."""
+        found = {"schema": self._schema() or ""}
+        with self.read() as connection:
+            if connection.dialect.name != "sqlite":
+                version = connection.exec_driver_sql("show server_version").scalar_one()
+                return {"server": f"PostgreSQL {version}", **found}
+            look = connection.exec_driver_sql("pragma quick_check(1)").scalar_one()
+            journal = connection.exec_driver_sql("pragma journal_mode").scalar_one()
+            found |= {"damage": look} if look != "ok" else {}
+            return {"server": f"SQLite {sqlite3.sqlite_version}", "journal": journal, **found}
+
     def prepare(self) -> None:
         """Create or migrate the schema. Raises Conflict if a newer program wrote it."""
         found = self._schema()

@@ -203,6 +203,11 @@ class Ledger:
         """A read-only folder with the version's files, verified. Raises Corrupt if the store has lost them."""
         return self.materialised.open(version.digest)
 
+    def holders(self, digest: str) -> list[tuple[Version, artifacts.StoredFile]]:
+        """The versions that hold a file whose digest begins so, oldest first, each with the file."""
+        with self.database.read() as connection:
+            return [(versions.from_row(row), file) for row, file in artifacts.holders(connection, digest)]
+
     def inputs(self, version: Version) -> list[Version]:
         """The versions that a version was made from."""
         return self._neighbours(schema.edge.c.version_id == version.id, schema.edge.c.input_id)

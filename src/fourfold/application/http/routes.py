@@ -16,10 +16,10 @@ from litestar.response import File
 
 from fourfold.application.acts import ACTS, Act, signature
 from fourfold.application.http.problems import PreconditionFailed, PreconditionRequired
-from fourfold.application.permissions import permit
 from fourfold.application.platform import Platform
+from fourfold.application.results import Job
+from fourfold.application.submissions import only_once, submit
 from fourfold.core.errors import Conflict, NotFound
-from fourfold.storage import jobs
 
 PREFIX = "/api/v1"
 FROM_HEADER = "expected_revision"  # arrives as If-Match
@@ -43,7 +43,7 @@ def _handler(act: Act) -> HTTPRouteHandler:
     elif others:
         body = _body(act, others, hints)
         shown.append(_keyword("data", JSONBody[body]) if _required(others) else _keyword("data", JSONBody[body | None], None))
-    returned = jobs.Job if act.long else File if result is Path else result
+    returned = Job if act.long else File if result is Path else result
     _sign(answer, shown, Response[returned])  # type: ignore[valid-type]
     status = 202 if act.long else act.status
     return HTTPRouteHandler(
@@ -78,9 +78,11 @@ def _do(act: Act, request: Request[Any, Any, Any], given: dict[str, Any]) -> Res
     platform = Platform(state.ledger, request.user, state.settings)
     key = request.headers.get("idempotency-key")
     if act.long:
-        return _submit(act, platform, given, key, state)
+        job = submit(act, platform, given, key)
+        state.runner.wake()
+        return Response(job, status_code=202, headers={"location": f"{PREFIX}/jobs/{job.id}"})
     if act.status == 201 and key is not None:
-        _once(act, platform, given, key)
+        only_once(act, platform, given, key)
     if act.etag and act.method != "GET":
         given[FROM_HEADER] = _revision(platform, given["name"], request.headers.get("if-match"))
     try:
@@ -92,25 +94,6 @@ def _do(act: Act, request: Request[Any, Any, Any], given: dict[str, Any]) -> Res
     if isinstance(result, Path):
         return File(result, filename=result.name)
     return Response(result, status_code=act.status, headers=_etag(act, result))
-
-
-def _submit(act: Act, platform: Platform, given: dict[str, Any], key: str | None, state: Any) -> Response[Any]:
-    permit(platform.actor, act.action, act.name)
-    arguments = msgspec.to_builtins(given)
-    with platform.ledger.write() as connection:
-        job = jobs.submit(connection, platform.actor, act.name, arguments, key)
-    state.runner.wake()
-    return Response(job, status_code=202, headers={"location": f"{PREFIX}/jobs/{job.id}"})
-
-
-def _once(act: Act, platform: Platform, given: dict[str, Any], key: str) -> None:
-    """A repeated creation is told so: what it made cannot be shown again."""
-    permit(platform.actor, act.action, act.name)
-    with platform.ledger.write() as connection:
-        job = jobs.submit(connection, platform.actor, act.name, msgspec.to_builtins(given), key)
-        if job.state != "queued":
-            raise Conflict(f"This request was done before, under Idempotency-Key {key!r}.", hint="Look at: fourfold keys")
-        jobs.end(connection, job.id, "done")
 
 
 def _revision(platform: Platform, name: str, if_match: str | None) -> int | None:

@@ -1,0 +1,138 @@
+"""Commands on datasets: collect, clean, deidentify, describe, documents."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from fourfold.application.cli_common import DEFAULT, Common, emit, opened
+from fourfold.application.cli_specs import Spec, part, settings
+from fourfold.core.errors import BadSpec
+
+if TYPE_CHECKING:
+    from fourfold.core.nouns import Version
+
+Set = Annotated[tuple[str, ...], Parameter(name="--set", help="A setting of the part, key=value; values are JSON or text.")]
+Name = Annotated[str, Parameter(help="Name of the version that it makes.")]
+Dataset = Annotated[str, Parameter(help="A dataset: name, name@3 or name@alias.")]
+
+
+def collect(
+    name: Name,
+    /,
+    *paths: Annotated[str, Parameter(help="Files, or a folder: short for --set path=PATH.")],
+    source: Annotated[str, Parameter(help="The source, with settings if need be: files, '{files: {…}}', @file.")] = "files",
+    set: Set = (),
+    max_bad_lines: Annotated[int | None, Parameter(help="More bad lines than this stop it. Default: no limit.")] = None,
+    max_bad_share: Annotated[float | None, Parameter(help="A larger share of bad lines stops it. Default: no limit.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """Collect documents into a new version of a dataset."""
+    wanted = part(source, set)
+    if paths:
+        wanted = with_paths(wanted, paths, as_typed=common.remote)
+    with opened(common) as client:
+        version = client.collect(name, wanted, max_bad_lines=max_bad_lines, max_bad_share=max_bad_share)
+    made(common, version, f"fourfold describe {version.ref}")
+
+
+def with_paths(spec: Spec, paths: tuple[str, ...], *, as_typed: bool) -> Spec:
+    """The spec of `files` with what was typed as its path; several files become their folder and a list of its files."""
+    kind, given = (spec, {}) if isinstance(spec, str) else next(iter(spec.items()))
+    if kind != "files":
+        raise BadSpec(f"Source {kind!r} takes no paths.", hint="Give its settings with --set key=value.")
+    if "path" in given or (len(paths) > 1 and "include" in given):
+        raise BadSpec("The path is given twice.", hint="Give it as an argument or with --set, not both.")
+    if len(paths) == 1:
+        return {kind: {**given, "path": paths[0] if as_typed else str(Path(paths[0]).expanduser().absolute())}}
+    absolute = [Path(path).expanduser().absolute() for path in paths]
+    folder = Path(os.path.commonpath([path.parent for path in absolute]))
+    return {kind: {**given, "path": str(folder), "include": [f"/{path.relative_to(folder).as_posix()}" for path in absolute]}}
+
+
+def clean(
+    name: Name,
+    dataset: Dataset,
+    /,
+    *steps: Annotated[str, Parameter(help="Steps in order: normalise, drop_short:min_words=2, '{drop_short: {…}}'.")],
+    common: Common = DEFAULT,
+) -> None:
+    """Pass a dataset through cleaning steps."""
+    with opened(common) as client:
+        version = client.clean(name, dataset, [part(step) for step in steps])
+    made(common, version, f"fourfold describe {version.ref}")
+
+
+def deidentify(
+    name: Name,
+    dataset: Dataset,
+    /,
+    *,
+    detector: Annotated[tuple[str, ...], Parameter(help="A detector; may be repeated. Default: patterns.")] = ("patterns",),
+    action: Annotated[tuple[str, ...], Parameter(help="What happens to an entity: CREDIT_CARD=drop; may be repeated.")] = (),
+    common: Common = DEFAULT,
+) -> None:
+    """Take personal data out of a dataset."""
+    actions = {entity: str(what) for entity, what in settings(action).items()}
+    with opened(common) as client:
+        version = client.deidentify(name, dataset, detectors=[part(one) for one in detector], actions=actions or None)
+    made(common, version, f"fourfold describe {version.ref}")
+
+
+def describe(dataset: Dataset, /, *, common: Common = DEFAULT) -> None:
+    """Figures of a dataset."""
+    with opened(common) as client:
+        figures = client.describe(dataset)
+
+    def text() -> None:
+        from fourfold.application.cli_print import outline
+
+        outline(figures)
+
+    emit(common, figures, text)
+
+
+def documents(
+    dataset: Dataset,
+    /,
+    *,
+    doc_id: Annotated[str | None, Parameter(help="Only the document of this id.")] = None,
+    limit: Annotated[int, Parameter(help="Rows to show. Default: 20.")] = 20,
+    offset: Annotated[int, Parameter(help="Rows to pass over first.")] = 0,
+    common: Common = DEFAULT,
+) -> None:
+    """Rows of a dataset."""
+    with opened(common) as client:
+        found = client.documents(dataset, doc_id=doc_id, limit=limit, offset=offset)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line, outline, table
+
+        if doc_id is not None:
+            outline(found.rows[0])
+            return
+        rows = [(row["doc_id"], row["source"], _short(row["text"])) for row in found.rows]
+        table(("document", "source", "text"), rows, empty="No row there.")
+        line(f"{len(rows):,} of {found.total:,} rows of {found.dataset}")
+
+    emit(common, found, text)
+
+
+def _short(text: Any) -> str:
+    text = " ".join(str(text).split())
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def made(common: Common, version: Version, then: str) -> None:
+    """Print a version just made, and what to type next."""
+
+    def text() -> None:
+        from fourfold.application.cli_print import facts, line
+
+        line(version.ref, facts(version.kind, version.meta))
+        line(f"Run: {then}", style="dim")
+
+    emit(common, version, text)

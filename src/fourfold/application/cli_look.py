@@ -1,0 +1,174 @@
+"""Commands that look things up: versions, runs, jobs, show; and cancel, which stops what jobs shows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from cyclopts import Parameter
+
+from fourfold.application.cli_common import DEFAULT, Common, emit, note, opened
+from fourfold.core.errors import Conflict
+
+Limit = Annotated[int, Parameter(help="Rows to show, newest first. Default: 50.")]
+Cursor = Annotated[str | None, Parameter(help="Go on after this id, as the end of the page before says.")]
+Kind = Literal["dataset", "model", "index", "ruleset", "graph", "pipeline", "report"]
+
+
+def versions(
+    name: Annotated[str | None, Parameter(help="Only versions of this name.")] = None,
+    /,
+    *,
+    kind: Annotated[Kind | None, Parameter(help="Only versions of this kind.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    common: Common = DEFAULT,
+) -> None:
+    """List versions."""
+    with opened(common) as client:
+        page = client.versions(name=name, kind=kind, limit=limit, cursor=cursor)
+        pointing: dict[str, list[str]] = {}
+        for alias, ref in client.aliases(name).items():
+            pointing.setdefault(ref, []).append(alias.rpartition("@")[2])
+
+    def text() -> None:
+        from fourfold.application.cli_print import facts, size, table, when
+
+        rows = [
+            (v.ref, v.kind, ", ".join(pointing.get(v.ref, [])), facts(v.kind, v.meta), size(v.size_bytes), when(v.created_at))
+            for v in page.data
+        ]
+        head = ("version", "kind", "aliases", "", "size", "made")
+        table(head, rows, empty="No version yet. Run: fourfold collect NAME FOLDER")
+        _more(page.next_cursor)
+
+    emit(common, page, text)
+
+
+def runs(
+    *,
+    verb: Annotated[str | None, Parameter(help="Only runs of this verb, such as train.")] = None,
+    name: Annotated[str | None, Parameter(help="Only runs under this name.")] = None,
+    state: Annotated[Literal["running", "done", "failed"] | None, Parameter(help="Only runs in this state.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    common: Common = DEFAULT,
+) -> None:
+    """List runs."""
+    with opened(common) as client:
+        page = client.runs(verb=verb, name=name, state=state, limit=limit, cursor=cursor)
+
+    def text() -> None:
+        from fourfold.application.cli_print import table, when
+
+        rows = [
+            (r.id, r.verb, r.version or r.name, r.state, _seconds(r.started_at, r.finished_at), when(r.started_at), r.error)
+            for r in page.data
+        ]
+        table(("run", "verb", "of", "state", "seconds", "begun", ""), rows, empty="Nothing was done yet. Run: fourfold tour")
+        _more(page.next_cursor)
+
+    emit(common, page, text)
+
+
+def jobs(
+    *,
+    state: Annotated[
+        Literal["queued", "running", "done", "failed", "cancelled"] | None, Parameter(help="Only jobs in this state.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    common: Common = DEFAULT,
+) -> None:
+    """List jobs."""
+    with opened(common) as client:
+        page = client.jobs(state=state, limit=limit, cursor=cursor)
+
+    def text() -> None:
+        from fourfold.application.cli_print import table, when
+
+        rows = [
+            (j.id, j.act, j.actor.name, j.state, _seconds(j.started_at, j.finished_at), when(j.created_at), _so_far(j))
+            for j in page.data
+        ]
+        head = ("job", "act", "for", "state", "seconds", "asked", "")
+        table(head, rows, empty="No job yet: a job is a long act that was asked for over HTTP. Run: fourfold runs")
+        _more(page.next_cursor)
+
+    emit(common, page, text)
+
+
+def cancel(job: Annotated[str, Parameter(help="Id of the job.")], /, *, common: Common = DEFAULT) -> None:
+    """Stop a job."""
+    with opened(common) as client:
+        found = client.cancel(job)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line
+
+        line(found.id, found.act, found.state)
+
+    emit(common, found, text)
+
+
+def show(
+    thing: Annotated[str, Parameter(help="A version, alias, run, job, answer, deployment, document id or digest.")],
+    /,
+    *,
+    file: Annotated[str | None, Parameter(help="Of a version: copy this file of it.")] = None,
+    to: Annotated[Path | None, Parameter(help="Where to copy it. Default: its name, in the present folder.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """Show whatever a name or an id stands for."""
+    with opened(common) as client:
+        if file is not None:
+            target = to or Path(Path(file).name)
+            if target.exists():
+                raise Conflict(f"{target} is there already.", hint="Name another place with --to.")
+            shutil.copyfile(client.version_file(thing, file), target)
+            emit(common, {"file": str(target.absolute())}, lambda: print(target))
+            return
+        shown = client.show(thing)
+
+    def text() -> None:
+        from fourfold.application.cli_answers import print_trace
+        from fourfold.application.cli_print import line, outline
+
+        if shown.what == "answer":
+            print_trace(shown.value)
+            return
+        line(shown.what, style="bold")
+        outline(_readable(msgspec.to_builtins(shown.value)), indent=2)
+
+    emit(common, shown, text)
+
+
+def _readable(value: Any) -> Any:
+    """The same with times, which are Unix seconds, as dates."""
+    from fourfold.application.cli_print import when
+
+    if isinstance(value, dict):
+        return {k: when(v) if _is_time(k, v) else _readable(v) for k, v in value.items()}
+    return [_readable(one) for one in value] if isinstance(value, list) else value
+
+
+def _is_time(key: str, value: Any) -> bool:
+    return isinstance(value, float) and (key == "at" or key.endswith("_at"))
+
+
+def _seconds(begun: float | None, ended: float | None) -> float | None:
+    return None if begun is None or ended is None else round(ended - begun, 1)
+
+
+def _so_far(job: Any) -> str:
+    if job.error:
+        return job.error.get("message", "")
+    p = job.progress
+    return f"{p['done']:,.0f} of {p['total']:,.0f} {p['unit']}" if p.get("total") else ""
+
+
+def _more(cursor: str | None) -> None:
+    if cursor:
+        note(f"There are more: --cursor {cursor}")

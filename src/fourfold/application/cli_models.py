@@ -1,0 +1,66 @@
+"""Commands on models: train, evaluate, promote."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from fourfold.application.cli_common import DEFAULT, Common, emit, opened
+from fourfold.application.cli_data import Dataset, Name, Set, made
+from fourfold.application.cli_specs import part
+
+Model = Annotated[str, Parameter(help="A model: name, name@3 or name@alias.")]
+
+
+def train(
+    name: Name,
+    dataset: Dataset,
+    family: Annotated[str, Parameter(help="The family, with settings if need be: crf, ngram:order=3, '{crf: {…}}', @file.")],
+    /,
+    *,
+    set: Set = (),
+    dev: Annotated[str | None, Parameter(help="Dataset to calibrate or stop on. Default: the dataset's split dev.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """Train a model."""
+    with opened(common) as client:
+        version = client.train(name, dataset, part(family, set), dev=dev)
+    made(common, version, f"fourfold evaluate {version.ref} {dataset}")
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    /,
+    *,
+    split: Annotated[Literal["train", "dev", "test", "all"], Parameter(help="The rows to judge by. Default: dev.")] = "dev",
+    name: Annotated[str | None, Parameter(help="Name of the report. Default: MODEL-report.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """Judge a model."""
+    with opened(common) as client:
+        version = client.evaluate(model, dataset, split=None if split == "all" else split, name=name)
+    made(common, version, f"fourfold show {version.ref}")
+
+
+def promote(
+    version: Model,
+    alias: Annotated[str, Parameter(help="The alias to move, such as production.")],
+    /,
+    *,
+    gate: Annotated[tuple[str, ...], Parameter(help="A bound that the newest report must keep, 'accuracy >= 0.9'.")] = (),
+    reason: Annotated[str, Parameter(help="Why; it stays in the alias's history.")] = "",
+    common: Common = DEFAULT,
+) -> None:
+    """Point an alias at a version that passes every gate."""
+    with opened(common) as client:
+        move = client.promote(version, alias, gates=gate, reason=reason)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line
+
+        line(f"{move.name}@{move.alias} → {move.to_version}", f"before: {move.from_version}" if move.from_version else "")
+        line(f"Run: fourfold deploy NAME {move.name}@{move.alias}", style="dim")
+
+    emit(common, move, text)
