@@ -19,7 +19,7 @@ from fourfold.application.serving.request_segments import Record
 from fourfold.compute.tasks import TextInput
 from fourfold.core.errors import BadInput
 from fourfold.core.ids import new_id
-from fourfold.core.nouns import Version
+from fourfold.core.nouns import Run, Version
 from fourfold.data.dataset import Dataset
 from fourfold.data.indexes.bm25 import Bm25
 from fourfold.storage.ledger import Ledger
@@ -109,18 +109,24 @@ def _model_nodes(ledger: Ledger, version: Version) -> list[Node]:
     family = version.meta.get("family", "")
     nodes = [
         Node("version", version.ref, version.digest, {"family": family, "tasks": version.meta.get("tasks", []), "run": run.id}),
-        Node(
-            "run",
-            run.id,
-            run.recipe,
-            {"verb": run.verb, "actor": run.actor, "at": run.started_at, "spec": run.spec, "code_version": run.code_version},
-        ),
+        Node("run", run.id, detail=_run_facts(run)),
     ]
     report = latest_report(ledger, version)
     if report is not None:
         figures = {"split": report.meta.get("split"), **figures_of(report)}
         nodes.append(Node("report", report.ref, report.digest, figures))
     return nodes
+
+
+def _run_facts(run: Run) -> dict[str, Any]:
+    return {
+        "verb": run.verb,
+        "actor": run.actor,
+        "at": run.started_at,
+        "spec": run.spec,
+        "recipe": run.recipe,
+        "code_version": run.code_version,
+    }
 
 
 def _dataset_node(ledger: Ledger, dataset: Version) -> Node:

@@ -45,9 +45,7 @@ class Watch(Protocol):
     def ends(self, outcome: StageOutcome, /) -> None: ...
 
 
-def apply(
-    platform: Hands, project: Mapping[str, Any], folder: Path, *, dry_run: bool, watch: Watch | None = None
-) -> Applied:
+def apply(platform: Hands, project: Mapping[str, Any], folder: Path, *, dry_run: bool, watch: Watch | None = None) -> Applied:
     """Do the stages of a project that are not done yet, in order; `folder` is where relative paths of sources begin.
 
     Raises BadSpec, NotFound, NotPermitted and their like before the first stage if any stage could not begin as it stands, and

@@ -140,9 +140,24 @@ def show(
             print_trace(shown.value)
             return
         line(shown.what, style="bold")
-        outline(_readable(msgspec.to_builtins(shown.value)), indent=2)
+        outline(_readable(_flat(shown.what, msgspec.to_builtins(shown.value))), indent=2)
 
     emit(common, shown, text)
+
+
+def _flat(what: str, value: dict[str, Any]) -> dict[str, Any]:
+    """The thing's own fields first, then what stands around it; a history as one row per change."""
+    inner = value.get(what)
+    around = {key: one for key, one in value.items() if key != what} if isinstance(inner, dict) else value
+    if "history" in around:
+        around = {**around, "history": [_change(**one) for one in around["history"]]}
+    return {**inner, **around} if isinstance(inner, dict) else around
+
+
+def _change(deployment: dict[str, Any], reason: str) -> dict[str, Any]:
+    serves = ", ".join(f"{route['version']} {route['weight']:.0%}" for route in deployment["routes"])
+    kept = {key: deployment[key] for key in ("revision", "state", "updated_at", "updated_by")}
+    return {**kept, "serves": serves, "reason": reason}
 
 
 def _readable(value: Any) -> Any:

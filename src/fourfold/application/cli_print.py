@@ -107,6 +107,6 @@ def facts(kind: str, meta: Mapping[str, Any]) -> str:
         more = [f"{n:,} {what}" for n, what in ((dropped, "left out"), (found, "findings")) if n]
         return ", ".join([f"{meta.get('rows', 0):,} rows", *more])
     if kind == "report":
-        figures = meta.get("metrics", {}).items()
-        return ", ".join(f"{n} {plain(m['value'] if isinstance(m, Mapping) else m)}" for n, m in list(figures)[:4])
+        whole = [(name, figure) for name, figure in meta.get("metrics", {}).items() if "/" not in name]  # not those of a label
+        return ", ".join(f"{name} {plain(m['value'] if isinstance(m, Mapping) else m)}" for name, m in whole[:4])
     return ", ".join(str(one) for one in (meta.get("family", ""), *meta.get("tasks", [])) if one)

@@ -16,6 +16,7 @@ import msgspec
 
 from fourfold.application.acts import ACTS, Act
 from fourfold.application.results import VersionDetail
+from fourfold.core import errors
 from fourfold.core.errors import (
     BadInput,
     BadSpec,
@@ -35,11 +36,13 @@ from fourfold.core.progress import Progress, silent
 from fourfold.storage.jobs import Job
 
 PREFIX = "/api/v1"
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 TRIES = 5
 BREAKS = 20  # of a stream of events in a row, a second apart
 MOST_SECONDS = 10.0  # that a Retry-After is obeyed for
 REVISION = "expected_revision"  # travels as If-Match
+BY_CODE = {kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FourfoldError)}
 BY_STATUS: dict[int, type[FourfoldError]] = {  # for codes that are HTTP's own
     400: BadInput, 401: NotSignedIn, 403: NotPermitted, 404: NotFound, 409: Conflict, 412: Conflict, 413: TooLarge,
     422: BadSpec, 428: Conflict, 429: Busy, 503: NotReady, 504: TimedOut,
@@ -53,10 +56,8 @@ class HttpTransport:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
         self.progress = progress
-        try:
-            self.http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=not _loopback(url))
-        except (httpx.InvalidURL, ValueError) as error:
-            raise BadSpec(f"{url!r} is no URL: {error}.", hint="For example: --url http://127.0.0.1:8044") from error
+        ours = _host(url) in LOOPBACK  # then a proxy of the environment has nothing to do with it
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=not ours)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def close(self) -> None:
@@ -206,16 +207,9 @@ def error_of(reply: httpx.Response) -> FourfoldError:
 
 def make_error(status: int, code: str, message: str, hint: str) -> FourfoldError:
     """An error of the class with that code; an unknown code gives the class of the status."""
-    kinds = {kind.code: kind for kind in _kinds(FourfoldError)}
-    error = (kinds.get(code) or BY_STATUS.get(status, FourfoldError))(message, hint=hint)
+    error = (BY_CODE.get(code) or BY_STATUS.get(status, FourfoldError))(message, hint=hint)
     vars(error).update({"status": status} | ({"code": code} if code else {}))  # what the server said counts
     return error
-
-
-def _kinds(kind: type[FourfoldError]) -> Iterator[type[FourfoldError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _kinds(below)
 
 
 def _seconds(reply: httpx.Response) -> float:
@@ -223,6 +217,13 @@ def _seconds(reply: httpx.Response) -> float:
     return min(float(given), MOST_SECONDS) if given.replace(".", "", 1).isdecimal() else 1.0
 
 
-def _loopback(url: str) -> bool:
-    """Whether a proxy that the environment names has nothing to do with it."""
-    return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1", "0.0.0.0")
+def _host(url: str) -> str:
+    """The host of a URL. Raises BadSpec if it is none of http."""
+    try:
+        parsed = httpx.URL(url)
+        if parsed.scheme in ("http", "https") and parsed.host.strip("[]"):
+            return parsed.host
+        reason = "it has to begin with http:// or https:// and a host"
+    except httpx.InvalidURL as error:
+        reason = str(error)
+    raise BadSpec(f"{url!r} is no address of a server: {reason}.", hint="For example: --url http://127.0.0.1:8044")

@@ -47,7 +47,9 @@ def examine(ledger: Ledger, settings: Settings, environment: Mapping[str, str] =
 
 
 def _programs() -> Check:
-    return Check("program", "ok", f"Fourfold {__version__} on Python {platform.python_version()}, {sys.platform} {platform.machine()}")
+    return Check(
+        "program", "ok", f"Fourfold {__version__} on Python {platform.python_version()}, {sys.platform} {platform.machine()}"
+    )
 
 
 def _database(ledger: Ledger) -> Iterator[Check]:
@@ -65,7 +67,9 @@ def _database(ledger: Ledger) -> Iterator[Check]:
         full = "" if facts["journal"] == "wal" else " with synchronous=FULL"
         journal = f", journal {facts['journal']}{full}: this SQLite {safe} commits in WAL mode"
         if facts["journal"] == "wal" and not wal_is_safe():
-            yield Check("database", "error", f"{facts['server']}{journal}", "Close every program on this home, and open it again.")
+            yield Check(
+                "database", "error", f"{facts['server']}{journal}", "Close every program on this home, and open it again."
+            )
             return
     yield Check("database", "ok", f"{facts['server']}{journal}")
     if facts["schema"] == HEAD:
@@ -105,7 +109,12 @@ def _runs(ledger: Ledger) -> Check:
     dead = ledger.sweep()
     if dead:
         some = ", ".join(dead[:3]) + ("…" if len(dead) > 3 else "")
-        return Check("runs", "warning", f"{len(dead)} whose process had died are marked as failed: {some}", f"Run: fourfold show {dead[0]}")
+        return Check(
+            "runs",
+            "warning",
+            f"{len(dead)} whose process had died are marked as failed: {some}",
+            f"Run: fourfold show {dead[0]}",
+        )
     running = len(ledger.runs(state="running", limit=1000))
     return Check("runs", "ok", f"{running} under way" if running else "none under way, none left behind by a dead process")
 
@@ -146,7 +155,12 @@ def _serving(ledger: Ledger, settings: Settings) -> Iterator[Check]:
         return
     down = [child.name for child in status.children if child.pid is None]
     if status.problem or down:
-        yield Check("serving", "error", status.problem or f"{', '.join(down)} not running", f"Look at the output of process {status.pid}.")
+        yield Check(
+            "serving",
+            "error",
+            status.problem or f"{', '.join(down)} not running",
+            f"Look at the output of process {status.pid}.",
+        )
     else:
         again = sum(child.restarts for child in status.children)
         yield Check("serving", "ok", f"{status.address}, {len(status.children)} processes, {again} restarts")
@@ -169,7 +183,9 @@ def _port(settings: Settings) -> Check:
             probe.bind(address)
     except OSError as error:
         reason = error.strerror or str(error)
-        return Check("port", "warning", f"{settings.host} port {settings.port}: {reason}", f"Run: fourfold up --port {settings.port + 1}")
+        return Check(
+            "port", "warning", f"{settings.host} port {settings.port}: {reason}", f"Run: fourfold up --port {settings.port + 1}"
+        )
     return Check("port", "ok", f"{settings.host} port {settings.port} is free")
 
 
@@ -177,7 +193,9 @@ def _variables(environment: Mapping[str, str]) -> Iterator[Check]:
     known = [*OUR_VARIABLES, *(f"FOURFOLD_{field.name.upper()}" for field in dataclasses.fields(Settings))]
     for name in sorted(environment):
         if name.startswith("FOURFOLD_") and name not in known:
-            yield Check("environment", "warning", f"{name} means nothing.{did_you_mean(name, known)}", f"Known: {', '.join(known)}.")
+            yield Check(
+                "environment", "warning", f"{name} means nothing.{did_you_mean(name, known)}", f"Known: {', '.join(known)}."
+            )
 
 
 def _extras() -> Iterator[Check]:
@@ -190,7 +208,9 @@ def _extras() -> Iterator[Check]:
         versions = {library: _version(library) for library in libraries}
         missing = [library for library, version in versions.items() if version is None]
         if missing:
-            yield Check(f"extra {extra}", "ok", f"not installed: {', '.join(missing)}", f"If wanted: pip install 'fourfold[{extra}]'")
+            yield Check(
+                f"extra {extra}", "ok", f"not installed: {', '.join(missing)}", f"If wanted: pip install 'fourfold[{extra}]'"
+            )
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(f"{library} {version}" for library, version in versions.items()))
 

@@ -130,7 +130,7 @@ class Platform:
             self.actor,
             self.ledger.version(model),
             self.ledger.version(dataset),
-            split=split,
+            split=split or "all",
             name=name,
             progress=self.progress,
         )

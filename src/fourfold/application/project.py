@@ -32,34 +32,31 @@ TABLES = {"source": SOURCES, "step": STEPS, "detector": DETECTORS, "family": FAM
 FIRST_LINES = "project: my-project, then datasets:, models: and deployments: (docs/project.md shows each key)."
 
 
-def _part(noun: str) -> Any:
-    return Annotated[Any, Meta(extra_json_schema={"$ref": f"#/$defs/{noun}"})]
-
-
-def _text(description: str) -> Any:
-    return Annotated[str, Meta(description=description)]
-
-
-Ref = _text("A name of this file, or a version of the home: name, name@3, name@alias")
+Ref = Annotated[str, Meta(description="A name of this file, or a version of the home: name, name@3, name@alias")]
+SourceSpec = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/source"})]
+StepSpec = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/step"})]
+DetectorSpec = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/detector"})]
+FamilySpec = Annotated[Any, Meta(extra_json_schema={"$ref": "#/$defs/family"})]
+LimitsSpec = Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/$defs/Limits"})]
 
 
 class Deidentify(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Find personal data. `actions`: per entity, or for all under `default`."""
 
-    detectors: list[_part("detector")] = msgspec.field(default_factory=lambda: ["patterns"])
+    detectors: list[DetectorSpec] = msgspec.field(default_factory=lambda: ["patterns"])
     actions: Annotated[dict[str, str], Meta(description="What happens to an entity: {EMAIL_ADDRESS: replace}")] = {}
 
 
 class DatasetEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A dataset: collected from a source, or made `from` another by clean or deidentify."""
 
-    collect: _part("source") | None = None
+    collect: SourceSpec | None = None
     max_bad_lines: Annotated[int | None, Meta(description="More bad lines than this stop the collecting")] = None
     max_bad_share: Annotated[float | None, Meta(description="A larger share of bad lines stops the collecting")] = None
     origin: Annotated[str | None, Meta(description="The dataset that this one is made from")] = msgspec.field(
         name="from", default=None
     )
-    clean: Annotated[list[_part("step")] | None, Meta(description="Cleaning steps, in order")] = None
+    clean: Annotated[list[StepSpec] | None, Meta(description="Cleaning steps, in order")] = None
     deidentify: Deidentify | None = None
 
 
@@ -74,7 +71,7 @@ class Evaluate(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class Promote(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Point the alias `to` at the model once its newest report passes every gate."""
 
-    to: _text("An alias: production, staging")
+    to: Annotated[str, Meta(description="An alias: production, staging")]
     gates: Annotated[list[str], Meta(description="Bounds on figures of the report, such as accuracy >= 0.9")] = []
     reason: str = ""
 
@@ -82,7 +79,7 @@ class Promote(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class ModelEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A model: what trains it, on which dataset, how it is judged, and which alias it gets."""
 
-    train: _part("family")
+    train: FamilySpec
     on: Ref
     dev: Annotated[Ref | None, Meta(description="Dataset to calibrate or stop on; default: split dev of `on`")] = None
     evaluate: Evaluate | None = None
@@ -101,13 +98,13 @@ class DeploymentEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     version: Ref | None = None
     routes: list[RouteEntry] = []
-    limits: Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/$defs/Limits"})] = {}
+    limits: LimitsSpec = {}
 
 
 class Project(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A project file. Names become names of versions and deployments."""
 
-    project: _text("The name of the whole")
+    project: Annotated[str, Meta(description="The name of the whole")]
     datasets: dict[str, DatasetEntry] = {}
     models: dict[str, ModelEntry] = {}
     deployments: dict[str, DeploymentEntry] = {}
@@ -136,10 +133,14 @@ for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+0123456789.")),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+0123456789."),
+    ),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node), 0 if "x" in node.value else 10))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value, 16 if "x" in node.value else 10))
 
 
 def read_project(path: Path) -> dict[str, Any]:
@@ -152,11 +153,13 @@ def read_project(path: Path) -> dict[str, Any]:
         with file.open("rb") as opened:
             data = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}.", hint="Name a project file, or a folder that holds one.") from error
+        raise BadInput(
+            f"{file} cannot be read: {error.strerror}.", hint="Name a project file, or a folder that holds one."
+        ) from error
     if len(data) > MAX_BYTES:
         raise BadInput(f"{file} is larger than {MAX_BYTES:,} bytes: it is no project file.", hint="Name a YAML file.")
     try:
-        document = yaml.load(data.decode("utf-8-sig"), Loader=_Loader)  # noqa: S506 - a safe loader
+        document = yaml.load(data.decode("utf-8-sig"), Loader=_Loader)
         msgspec.json.encode(document)  # refuses what refers to itself, and keys that are no texts
     except (UnicodeDecodeError, RecursionError, TypeError) as error:
         raise BadSpec(f"{file} is no project file: {error}.", hint="Write it in UTF-8, with texts as keys.") from error
@@ -189,7 +192,9 @@ def check_project(document: Mapping[str, Any]) -> Project:
             _check_promote(f"models.{name}.promote", entry.promote)
     for name, entry in project.deployments.items():
         if (entry.version is None) == (not entry.routes):
-            raise BadSpec(f"deployments.{name}: give either a version or routes.", hint="For example: {version: words@production}")
+            raise BadSpec(
+                f"deployments.{name}: give either a version or routes.", hint="For example: {version: words@production}"
+            )
     return project
 
 
@@ -220,7 +225,8 @@ def _check_dataset(path: str, entry: DatasetEntry) -> None:
     if len(verbs) != 1:
         said = " and ".join(verbs) or "none"
         raise BadSpec(
-            f"{path} needs one of collect, clean, deidentify; it has {said}.", hint="Each step of the way is a dataset of its own."
+            f"{path} needs one of collect, clean, deidentify; it has {said}.",
+            hint="Each step of the way is a dataset of its own.",
         )
     if entry.collect is not None:
         if entry.origin is not None:
@@ -228,7 +234,9 @@ def _check_dataset(path: str, entry: DatasetEntry) -> None:
         _check_part("source", entry.collect, f"{path}.collect")
         return
     if entry.origin is None:
-        raise BadSpec(f"{path} has no 'from': the dataset that it is made from.", hint=f"For example: {{from: tickets, {verbs[0]}: …}}")
+        raise BadSpec(
+            f"{path} has no 'from': the dataset that it is made from.", hint=f"For example: {{from: tickets, {verbs[0]}: …}}"
+        )
     for name in ("max_bad_lines", "max_bad_share"):
         if getattr(entry, name) is not None:
             raise BadSpec(f"{path}.{name} goes with collect only.", hint="Set it where the files are collected.")
@@ -261,7 +269,9 @@ def _struct(cls: type[T], value: Any, path: str) -> T:
     fields = {field.encode_name: field for field in msgspec.structs.fields(cls)}
     for key in value:
         if key not in fields:
-            raise BadSpec(f"{whole} has no setting {key!r}.{did_you_mean(str(key), fields)}", hint=f"Known: {', '.join(fields)}.")
+            raise BadSpec(
+                f"{whole} has no setting {key!r}.{did_you_mean(str(key), fields)}", hint=f"Known: {', '.join(fields)}."
+            )
     for key, field in fields.items():
         if field.required and key not in value:
             raise BadSpec(f"{whole} has no {key!r}, which it needs.", hint=f"Known: {', '.join(fields)}.")

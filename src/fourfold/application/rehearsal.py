@@ -18,7 +18,7 @@ from fourfold.storage.runs import OpenRun
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed(Exception):  # noqa: N818 - it is no error
+class Rehearsed(Exception):
     """The run that a verb wanted to open. It is raised, so that the verb ends there."""
 
     verb: str
@@ -32,7 +32,12 @@ class Rehearsal(Ledger):
     """Reads like the ledger that it stands for; `imagined` versions are found, too, by their `name@number`."""
 
     def __init__(self, ledger: Ledger, imagined: Mapping[str, Version]) -> None:
-        self.home, self.database, self.blobs, self.materialised = ledger.home, ledger.database, ledger.blobs, ledger.materialised
+        self.home, self.database, self.blobs, self.materialised = (
+            ledger.home,
+            ledger.database,
+            ledger.blobs,
+            ledger.materialised,
+        )
         self.imagined = imagined
 
     @contextmanager

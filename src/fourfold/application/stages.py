@@ -15,7 +15,7 @@ RefOf = Callable[[str], str]  # a reference of the file → `name@number`
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A platform method, what it is called with once references are known, and the name under which others refer to what it made.
+    """A platform method, what it is called with once references are known, and the name that others call its result by.
 
     `path` is where the project file says so: `datasets.tickets`. `kind` None: it makes no version, it moves a name to one.
     """
@@ -80,8 +80,10 @@ def _train(name: str, entry: ModelEntry) -> Stage:
 
 
 def _evaluate(name: str, entry: ModelEntry, wanted: Evaluate) -> Stage:
+    split = None if wanted.split == "all" else wanted.split
+
     def arguments(ref: RefOf) -> dict[str, Any]:
-        return {"model": ref(name), "dataset": ref(wanted.on or entry.on), "split": wanted.split, "name": wanted.name}
+        return {"model": ref(name), "dataset": ref(wanted.on or entry.on), "split": split, "name": wanted.name}
 
     return Stage(f"models.{name}.evaluate", "evaluate", wanted.name or f"{name}-report", "report", arguments)
 
@@ -92,7 +94,9 @@ def _promote(name: str, wanted: Promote, project: str, judged: tuple[Stage, ...]
     def arguments(ref: RefOf) -> dict[str, Any]:
         return {"version": ref(name), "alias": wanted.to, "gates": wanted.gates, "reason": reason}
 
-    return Stage(f"models.{name}.promote", "promote", f"{name}@{wanted.to}", None, arguments, tuple(stage.makes for stage in judged))
+    return Stage(
+        f"models.{name}.promote", "promote", f"{name}@{wanted.to}", None, arguments, tuple(stage.makes for stage in judged)
+    )
 
 
 def _deploy(name: str, entry: DeploymentEntry, project: str) -> Stage:

@@ -31,8 +31,8 @@ from fourfold.storage.ledger import Ledger
 
 EXAMPLE = Path("examples") / "support-desk"
 QUESTIONS = [
-    Question("words", "tag", ("晨露电水壶昨天开始漏水，什么时候能修好？", "My vacuum stopped charging, can I send it back?")),
-    Question("entities", "tag", ("我叫林知夏，3月18日买的晨露电水壶今天还没送到杭州。", "SwiftPost lost my Vole in Rotterdam last week.")),
+    Question("words", "tag", ("我的扫地机昨天开始不回充了，能退货吗？", "The kettle arrived broken. Can I return it?")),
+    Question("entities", "tag", ("订单TM2026031877什么时候到杭州？", "SwiftPost lost my Vole in Rotterdam last week.")),
     Question("suggest", "suggest", ("退",)),
 ]
 SUGGESTIONS = 5
@@ -93,7 +93,9 @@ def _build(platform: Platform, screen: Screen, data: Path | None) -> tuple[list[
     """Make the project true; the deployments that must be up, and what to ask of them."""
     if data is None:
         folder = example_folder()
-        screen.title("Fourfold tour · 山雀家居 Titmouse Home, a small company with a support desk", f"{folder} → {platform.ledger.home}")
+        screen.title(
+            "Fourfold tour · 山雀家居 Titmouse Home, a small company with a support desk", f"{folder} → {platform.ledger.home}"
+        )
         project = read_project(folder)
         apply(platform, project, folder, dry_run=False, watch=screen)
         return list(project["deployments"]), QUESTIONS

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fourfold.compute.rows import count_rows
 from fourfold.core.errors import BadInput
 from fourfold.data.dataset import Dataset
 from fourfold.data.formats import ENDINGS, FORMATS
-from fourfold.data.sources.files import Files
 
 LABELLED = {ending for ending in (*FORMATS.names(), *ENDINGS) if ENDINGS.get(ending, ending) in ("conll", "conllu")}
 READABLE = {*FORMATS.names(), *ENDINGS}
 BY_CHARACTER = {"zh", "ja"}  # languages whose words no spaces part
 ENOUGH_TO_JUDGE = 3  # documents of a split
+SAMPLED, LONGEST, A_SENTENCE = 200, 200, 5  # documents, characters, words
 TAGS = {"words": "upos", "tags": "tags", "entities": "entity"}  # model → column of tags that it learns
 NOTHING = {"_", "O", ""}  # tags that say nothing
 
@@ -43,7 +42,8 @@ def datasets_of(folder: Path) -> dict[str, Any]:
     endings = set(_endings(folder))
     if not endings:
         raise BadInput(
-            f"{folder} holds no file that can be read.", hint=f"Put files in it that end in .{', .'.join(sorted(READABLE))} (or these with .gz)."
+            f"{folder} holds no file that can be read.",
+            hint=f"Put files in it that end in .{', .'.join(sorted(READABLE))} (or these with .gz).",
         )
     tags = [f"*.{ending}{packed}" for ending in sorted(LABELLED) for packed in ("", ".gz")]
     found: dict[str, Any] = {}
@@ -74,7 +74,7 @@ def _way(name: str, files: dict[str, Any], steps: list[Any]) -> dict[str, Any]:
 def with_models(project: Mapping[str, Any], datasets: Mapping[str, Dataset]) -> dict[str, Any]:
     """The whole project, now that the datasets are there: a language model of the texts, a tagger per column of tags."""
     models: dict[str, Any] = {}
-    source = "texts" if "texts" in datasets else "labelled"
+    source = max(datasets, key=lambda name: count_rows(datasets[name])["all"])
     models["phrases"] = _model(source, datasets[source], {"ngram": _ngram(datasets[source])})
     if "labelled" in datasets:
         for name, column in TAGS.items():
@@ -88,7 +88,8 @@ def _model(name: str, dataset: Dataset, family: dict[str, Any]) -> dict[str, Any
     counts = count_rows(dataset)
     if not counts["train"]:
         raise BadInput(
-            f"{name} has {counts['all']} documents, none of which falls to training (8 of 10 do).", hint="Add some more documents."
+            f"{name} has {counts['all']} documents, none of which falls to training (8 of 10 do).",
+            hint="Add some more documents.",
         )
     model: dict[str, Any] = {"train": family, "on": name, "promote": {"to": "production"}}
     judged_by = next((split for split in ("test", "dev") if counts[split] >= ENOUGH_TO_JUDGE), None)
@@ -108,8 +109,7 @@ def _has_tags(dataset: Dataset, column: str) -> bool:
     for fragment in dataset.fragments():
         table = fragment.table()
         if column in table.column_names and pa.types.is_list(table[column].type):
-            values = set(pc.unique(pc.list_flatten(table[column])).to_pylist())
-            if values - NOTHING - {None}:
+            if any(set(tags or ()) - NOTHING - {None} for tags in table[column].to_pylist()):
                 return True
     return False
 
@@ -122,12 +122,15 @@ def questions_of(project: Mapping[str, Any], datasets: Mapping[str, Dataset]) ->
 
 
 def _sample(dataset: Dataset) -> str:
-    """The first line of a text of middling length."""
-    texts = [text.strip().splitlines()[0] for text in dataset.table(["text"])["text"].to_pylist()[:200] if text and text.strip()]
-    assert texts, "a document without text is dropped as short, and a sentence has tokens"
-    return sorted(texts, key=len)[len(texts) // 2][:200]
+    """A line of middling length, of those that are long enough to be a sentence if there are any."""
+    texts = dataset.table(["text"])["text"].to_pylist()[:SAMPLED]
+    lines = sorted({line.strip()[:LONGEST] for text in texts for line in (text or "").splitlines() if line.strip()}, key=len)
+    assert lines, "a document without text is dropped as short, and a sentence has tokens"
+    sentences = [line for line in lines if len(line.split()) >= A_SENTENCE or (len(line) >= A_SENTENCE * 2 and " " not in line)]
+    return (sentences or lines)[len(sentences or lines) // 2]
 
 
 def _beginning(text: str) -> str:
+    """Its first words, or characters where no spaces part them."""
     words = text.split()
-    return " ".join(words[:2]) if len(words) > 2 else text[: max(2, len(text) // 3)]
+    return " ".join(words[: min(3, max(1, len(words) // 2))]) if len(words) > 1 else text[: max(2, len(text) // 3)]

@@ -17,7 +17,7 @@ from rich.text import Text
 from fourfold.application.client import Answer
 from fourfold.application.results import StageOutcome, Trace
 from fourfold.application.stages import Stage
-from fourfold.application.tour_words import what
+from fourfold.application.tour_words import shown, what
 from fourfold.application.trace_tree import trace_tree
 from fourfold.compute.tasks import Span, Suggested, Tagged, Token
 
@@ -52,7 +52,7 @@ class Screen:
     def say(self, *lines: str | Text) -> None:
         """Some lines."""
         for line in lines:
-            self.console.print(Padding(line, INDENT, expand=False))
+            self.console.print(Padding(line, INDENT, expand=False) if line else "")
 
     # Stages
 
@@ -71,13 +71,15 @@ class Screen:
         """A stage is done: its line."""
         self.still()
         mark, style = MARKS[outcome.state]
-        origin = f"{' + '.join(outcome.inputs)}: " if outcome.inputs and outcome.verb not in ("promote", "deploy") else ""
+        origin = f"{outcome.inputs[0]}: " if outcome.inputs and outcome.verb not in ("promote", "deploy") else ""
         seconds = "unchanged" if outcome.state == "unchanged" else f"{outcome.seconds:.1f} s"
         said = Text.assemble((origin, "dim"), what(outcome))
         if self.console.is_terminal:
             self.console.print(self._line(Text(mark, style), outcome.verb, outcome.result, said, Text(seconds, "dim")))
         else:  # a line stays a line, however long
-            self.console.print(f"  {mark}  {outcome.verb:<11} {outcome.result:<{NAME_COLUMNS}} {said} ({seconds})", soft_wrap=True)
+            self.console.print(
+                f"  {mark}  {outcome.verb:<11} {outcome.result:<{NAME_COLUMNS}} {said} ({seconds})", soft_wrap=True
+            )
 
     def still(self) -> None:
         """Take the spinner away, whatever comes next."""
@@ -107,22 +109,20 @@ class Screen:
         head = f"POST /v1/deployments/{answer.deployment}:{task}"
         self.say(Text.assemble((head, "bold"), (f"   {answer.version}, {answer.id}, {timings}", "dim")), "")
         for text, result in zip(texts, answer.results):
-            self.say(Text(text, "italic"))
-            for shown in self._result(text, result):
-                self.console.print(Padding(shown, (0, 0, 0, 6), expand=False))
+            self.say(Text(shown(text), "italic"))
+            for part in self._result(text, result):
+                self.console.print(Padding(part, (0, 0, 0, 6), expand=False))
             self.say("")
 
     def _result(self, text: str, result: Any) -> Iterator[RenderableType]:
         match result:
-            case Tagged(spans=list(spans)):
-                yield from (_span(span) for span in spans)
-                if not spans:
-                    yield Text("none", "dim")
+            case Tagged(spans=[*spans]) if spans:
+                yield from map(_span, spans)
             case Tagged(tokens=tokens):
                 yield from _rows(tokens, self.console.width - 10)
             case Suggested(suggestions=suggestions):
                 for suggestion in suggestions:
-                    yield _suggestion(text, suggestion.text, suggestion.score)
+                    yield _suggestion(shown(text), shown(suggestion.text), suggestion.score)
 
     def trace(self, trace: Trace) -> None:
         """Why an answer is what it is."""
@@ -149,14 +149,19 @@ def _row(tokens: Sequence[Token]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for _ in tokens:
         table.add_column(no_wrap=True)
-    table.add_row(*(Text(token.text, "bold") for token in tokens))
+    table.add_row(*(Text(shown(token.text), "bold") for token in tokens))
     table.add_row(*(Text(token.label, "cyan") for token in tokens))
     table.add_row(*(Text(f"{token.score:.2f}", _style(token.score)) for token in tokens))
     return table
 
 
 def _span(span: Span) -> Text:
-    return Text.assemble((f"{span.score:.2f}", _style(span.score)), f"  {span.label:<9} ", (span.text, "bold"), (f"  {span.start}–{span.end}", "dim"))
+    return Text.assemble(
+        (f"{span.score:.2f}", _style(span.score)),
+        f"  {span.label:<9} ",
+        (shown(span.text), "bold"),
+        (f"  {span.start}–{span.end}", "dim"),
+    )
 
 
 def _style(score: float) -> str:
@@ -169,5 +174,7 @@ def _suggestion(asked: str, text: str, score: float) -> RenderableType:
     line.add_column(width=4, justify="right")
     line.add_column()
     going_on = Text.assemble((asked, "dim"), (text[len(asked) :], "bold")) if text.startswith(asked) else Text(text, "bold")
-    line.add_row(ProgressBar(1.0, score, width=BAR_COLUMNS, complete_style="cyan", finished_style="cyan"), f"{score:.2f}", going_on)
+    line.add_row(
+        ProgressBar(1.0, score, width=BAR_COLUMNS, complete_style="cyan", finished_style="cyan"), f"{score:.2f}", going_on
+    )
     return Group(line)

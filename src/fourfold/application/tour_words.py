@@ -17,6 +17,11 @@ def what(outcome: StageOutcome) -> str:
     return LINES[outcome.verb](outcome.figures)
 
 
+def shown(text: str) -> str:
+    """The text in one line without control characters: a document may hold some that would paint the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def size(count: float) -> str:
     """Bytes for people."""
     for unit in ("B", "KB", "MB"):

@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from fourfold.application.results import Node, Trace
-from fourfold.application.tour_words import number
+from fourfold.application.tour_words import number, shown
 
 DIGITS = 12  # of a digest
 FIGURES = ("accuracy", "span_f1", "ece", "perplexity")
@@ -45,11 +45,11 @@ def _add_document(tree: Tree, node: Node, source: Node | None) -> None:
     closeness = node.detail.get("closeness")
     head = Text.assemble(
         ("document ", "dim"),
-        (source.id if source else node.id, "bold green"),
+        (shown(source.id if source else node.id), "bold green"),
         (f"  closeness {closeness:.1f}" if closeness is not None else "", "dim"),
         (f"  {source.digest[:DIGITS]}" if source else "", "dim"),
     )
-    tree.add(head).add(Text(" ".join(node.detail.get("text", "").split())))
+    tree.add(head).add(Text(" ".join(shown(node.detail.get("text", "")).split())))
 
 
 def _answer(detail: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ def _version(detail: Mapping[str, Any]) -> str:
 
 def _run(detail: Mapping[str, Any]) -> str:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(detail["at"]))
-    return f"{detail['verb']} by {detail['actor']}, {when}, Fourfold {detail['code_version']}"
+    return f"{detail['verb']} by {detail['actor']}, {when}"
 
 
 def _report(detail: Mapping[str, Any]) -> str:

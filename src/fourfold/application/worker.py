@@ -78,7 +78,7 @@ def _fail(ledger: Ledger, job_id: str, code: str, message: str, hint: str, statu
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not sys.stdin, whose lock this thread would hold while Python ends
     os._exit(1)
 
 

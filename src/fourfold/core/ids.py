@@ -8,13 +8,12 @@ import time
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
 
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # two digits at a time: every request has an id
+
+
 def base32(number: int, width: int) -> str:
-    """`number` in Crockford base 32, most significant digit first, left-padded to `width` digits."""
-    digits = ""
-    for _ in range(width):
-        digits = ALPHABET[number & 31] + digits
-        number >>= 5
-    return digits
+    """`number` in Crockford base 32, most significant digit first, left-padded to `width` digits, which is even."""
+    return "".join([PAIRS[number >> shift & 1023] for shift in range(5 * width - 10, -10, -10)])
 
 
 def from_base32(digits: str) -> int:

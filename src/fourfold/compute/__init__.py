@@ -1,0 +1,1 @@
+"""Models: train, evaluate, calibrate, predict. Statistical and deep families behind one interface per task."""

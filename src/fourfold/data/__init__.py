@@ -1,0 +1,1 @@
+"""Documents: collect, clean, de-identify, describe, split. Arrow tables in, Arrow tables out."""

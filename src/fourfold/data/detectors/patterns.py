@@ -1,0 +1,252 @@
+"""Personal data that has a form: e-mail and IP addresses, phone, card and identity numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from ipaddress import ip_address
+from typing import Literal
+
+import phonenumbers
+from stdnum import luhn
+from stdnum.cn import ric
+
+from fourfold.core.errors import BadSpec, did_you_mean
+from fourfold.data.detectors import Finding
+
+Entity = Literal["EMAIL_ADDRESS", "CN_ID_CARD", "CN_BANK_CARD", "CREDIT_CARD", "CN_MOBILE", "IP_ADDRESS", "PHONE_NUMBER"]
+Hits = Iterator[tuple[int, int, Entity, float]]
+
+WORTH_A_LOOK = re.compile("[0-9@０-９＠]|::")
+WIDE = re.compile("[\uff01-\uff5e]")
+NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # one for one: offsets stay
+
+EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9\u00c0-\u024f][\w.!#$%&'*+/=?^`{|}~\-]{0,63}"
+    r"@(?:[A-Za-z0-9\u00c0-\u024f\-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])",
+    re.ASCII,
+)
+
+ID_CARD = re.compile(r"(?<![0-9A-Za-z])[1-9]\d{5}[ \-]?(?:18|19|20)\d{6}[ \-]?\d{3}[0-9Xx](?![0-9A-Za-z])")
+PROVINCES = frozenset(  # first two digits, GB/T 2260
+    str(n)
+    for n in (*range(11, 16), *range(21, 24), *range(31, 38), *range(41, 47), *range(50, 55), *range(61, 66), 71, 81, 82, 83)
+)
+
+# Twelve to nineteen digits, unbroken or in the groups that cards are printed in.
+CARD = re.compile(
+    r"(?<![0-9A-Za-z.,\-])(?:\d{12,19}|\d{4}([ \-])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{4}([ \-])\d{6}\2\d{4,5})"
+    r"(?![0-9A-Za-z])"
+)
+CARD_ISSUERS = re.compile(  # first digits and lengths: ISO/IEC 7812, as issuers publish them
+    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
+    r"|3(?:0[0-5]|[689]\d)\d{11}(?:\d\d)?|35\d{14}|(?:1800|2131)\d{11}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"
+    r"|(?:5[06-8]\d\d|6\d{3})\d{8,15}"
+)
+CARD_BEFORE = re.compile(r"(?:\bcards?\b|银行卡|信用卡|卡号)[^\n0-9]{0,16}$", re.IGNORECASE)
+CN_CARD = re.compile(r"62\d{14,17}|9558\d{12,15}")
+
+MOBILE = re.compile(
+    r"(?<![0-9¥$€£])(?<![0-9][.,])(?:(?:\+|00)?86[ \-]?|\(\+?86\)[ \-]?)?"
+    r"1[3-9]\d(?:[ \-]?\d{4}[ \-]?\d{4}|[ \-]\d{3}[ \-]\d{5})(?![0-9]|[.,][0-9]|[A-Za-z])"
+)
+LETTERS_BEFORE = re.compile(r"[A-Za-z0-9_#]*[A-Za-z_#][A-Za-z0-9_#\-]*$")
+ABROAD_BEFORE = re.compile(r"\+\d{1,3}[ \-]?$")
+
+IPV4 = re.compile(r"(?<![0-9.])(?<![A-Za-z])\d{1,3}(?:\.\d{1,3}){3}(?![0-9A-Za-z]|\.[0-9])")
+IPV6 = re.compile(
+    r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{1,4})?(?::{1,2}[0-9A-Fa-f]{1,4}){1,8}(?:::)?(?:\.\d{1,3}){0,3}(?![0-9A-Za-z:])"
+)
+VERSION = re.compile(
+    r"(?:\bv(?:er(?:sion)?)?|\brelease|\bbuild|\bfirmware|\bsection|\bchapter|\bclause|§|版本?号?|固件|第|章节?)"
+    r"[\s:：.#]*(?:is |to |from |是|到|为)?$",
+    re.IGNORECASE,
+)
+
+# A run of seven to fifteen digits with what people put between them; whether it is a phone number is decided afterwards.
+PHONE = re.compile(
+    r"(?<![0-9A-Za-z_@/=#¥$€£])(?<![0-9][.,:\-])(?<![A-Za-z]-)(?:\+ ?|\(\+?|00)?\d(?:(?:\)? ?[.\-/]? ?\(?|\) ?\()\d){6,16}"
+    r"(?:(?:[ ,]{0,2}(?:x|ext\.?|extension|转|分机)[ ]?)\d{1,6})?(?![0-9A-Za-z%@_]|[.,:][0-9]|[\-/][0-9])",
+    re.IGNORECASE,
+)
+EXTENSION = re.compile(r"[ ,]{0,2}(?:x|ext\.?|extension|转|分机) ?\d{1,6}$", re.IGNORECASE)
+ROOM = re.compile(r"\d{4,6} +(?=[(\d])")  # a postcode or a room in front of the number
+PHONE_BEFORE = re.compile(
+    r"(?:\b(?:tele)?phones?|\btel|\bcell|\bcellphone|\bmobile|\bmob|\bcall(?:ed|ing|s|back)?|\bdial|\bring|\bfax|\bdesk"
+    r"|\bwhats ?app|\bsms|\btext(?:ed)?|\bhotline|\breach(?:ed)?|\bcontact|\banswering|\bmessages?|\bregistered"
+    r"|电话|手机|座机|热线|传真|致电|拨打?|来电|联系|号码|短信|微信)[^\n0-9]{0,24}\n?[^\n0-9]{0,6}$",
+    re.IGNORECASE,
+)
+PHONE_AFTER = re.compile(r"[ \-(,]{0,3}(?:office|mobile|cell|fax|home|work|desk|phone|电话|手机)\b", re.IGNORECASE)
+OTHER_BEFORE = re.compile(
+    r"(?:\border|\binvoice|\btracking|\bparcel|\bticket|\bserial|\bref(?:erence)?|\bcase|\bmodel|\bsku|\baccount|\bcard|\bid"
+    r"|\bcode|\bimei|\biban|\bssn|\bzip|\bpassport|\blicen[cs]e|\bversion|单号|订单|编号|运单|快递|发票|序列|型号|工单|案号"
+    r"|卡号|税号|账号|帐号|条码|批号|验证码|会员号?)(?:[ ]?(?:no\.?|number|nr\.?|num|code|号码?|#))?[^\n0-9]{0,12}$",
+    re.IGNORECASE,
+)
+IBAN_BEFORE = re.compile(r"\b[A-Z]{2}\d\d(?: ?[0-9A-Z]{4}){0,6} ?$")
+DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+DATE = re.compile(rf"(?:19|20)\d\d[.\-/ ]?(?:0?[1-9]|1[0-2])[.\-/ ]?{DAY}(?!\d)|{DAY}[./\-]{DAY}[./\-](?:19|20)\d\d")
+YEARS = re.compile(r"(?:19|20)\d\d ?[\-/] ?(?:19|20)\d\d")
+NO_PHONE = re.compile(r"\d{5}-\d{4}|\d+\.\d{5,}")  # ZIP+4; a decimal number
+BEFORE, AFTER = 48, 16  # characters of context
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Entities by form and check: e-mail addresses; Chinese identity cards (GB 11643: province, date of birth, check digit);
+    cards (issuer's digits, length, Luhn; Chinese ones begin with 62); Chinese mobile numbers; IP addresses (v4, v6); phone
+    numbers that are valid in one of `regions`, or that stand beside a word such as "call" or 电话.
+
+    Full-width digits and letters count as their half-width forms. Where findings overlap the first of that order is kept.
+    """
+
+    entities: tuple[Entity, ...] = (
+        "EMAIL_ADDRESS",
+        "CN_ID_CARD",
+        "CN_BANK_CARD",
+        "CREDIT_CARD",
+        "CN_MOBILE",
+        "IP_ADDRESS",
+        "PHONE_NUMBER",
+    )
+    regions: tuple[str, ...] = ("CN", "US", "GB")  # where a number without country code may be from (ISO 3166)
+
+    def __post_init__(self) -> None:
+        for region in self.regions:
+            if region not in phonenumbers.SUPPORTED_REGIONS:
+                raise BadSpec(f"There is no region {region!r}.{did_you_mean(region.upper(), phonenumbers.SUPPORTED_REGIONS)}")
+
+    def __call__(self, texts: Sequence[str], /) -> list[list[Finding]]:
+        return [self._find(text) if WORTH_A_LOOK.search(text) else [] for text in texts]
+
+    def _find(self, text: str) -> list[Finding]:
+        if WIDE.search(text):
+            text = text.translate(NARROW)
+        found: list[Finding] = []
+        for finder in FINDERS:
+            for start, end, entity, score in finder(text, self):
+                if not any(start < other.end and other.start < end for other in found):
+                    found.append(Finding(start, end, entity, score))
+        return sorted((f for f in found if f.entity in self.entities), key=lambda f: f.start)
+
+
+def _emails(text: str, _part: Patterns) -> Hits:
+    if "@" in text:
+        for match in EMAIL.finditer(text):
+            yield match.start(), match.end(), "EMAIL_ADDRESS", 1.0
+
+
+def _id_cards(text: str, _part: Patterns) -> Hits:
+    for match in ID_CARD.finditer(text):
+        number = ric.compact(match[0])
+        if number[:2] in PROVINCES and number[-1] == ric.calc_check_digit(number) and _is_date(number[6:14]):
+            yield match.start(), match.end(), "CN_ID_CARD", 1.0
+
+
+def _cards(text: str, _part: Patterns) -> Hits:
+    for match in CARD.finditer(text):
+        digits = re.sub(r"\D", "", match[0])
+        if not luhn.is_valid(digits):
+            continue
+        if CN_CARD.fullmatch(digits):
+            yield match.start(), match.end(), "CN_BANK_CARD", 0.99
+        elif CARD_ISSUERS.fullmatch(digits) or CARD_BEFORE.search(text, max(0, match.start() - BEFORE), match.start()):
+            yield match.start(), match.end(), "CREDIT_CARD", 0.95
+
+
+def _mobiles(text: str, _part: Patterns) -> Hits:
+    for match in MOBILE.finditer(text):
+        # Part of an order number or a word, unless the word says what it is: "Tel13800000000".
+        if ABROAD_BEFORE.search(text, max(0, match.start() - 8), match.start()):
+            continue  # +49 152 …: a German one
+        glued = LETTERS_BEFORE.search(text, max(0, match.start() - BEFORE), match.start())
+        if not glued or PHONE_BEFORE.search(text, max(0, match.start() - BEFORE), match.start()):
+            yield match.start(), match.end(), "CN_MOBILE", 0.99
+
+
+def _addresses(text: str, _part: Patterns) -> Hits:
+    for match in (*IPV4.finditer(text), *(IPV6.finditer(text) if text.count(":") > 1 else ())):
+        try:
+            address = ip_address(match[0])
+        except ValueError:
+            continue
+        short = "::" in match[0] and not any(c.isdigit() for c in match[0])
+        if (
+            not short
+            and not VERSION.search(text, max(0, match.start() - BEFORE), match.start())
+            and not _is_zero(address.packed)
+        ):
+            yield match.start(), match.end(), "IP_ADDRESS", 0.95
+
+
+def _phones(text: str, part: Patterns) -> Hits:
+    for match in PHONE.finditer(text):
+        start, end = match.span()
+        if match[0].startswith("(") and match[0].count("(") > match[0].count(")"):
+            start += 1  # it opens a remark, not the area code
+        if IBAN_BEFORE.search(text, max(0, start - BEFORE), start):
+            continue
+        room = ROOM.match(text, start, end)
+        if room and any(_valid(text[room.end() : end], region) for region in part.regions):
+            start = room.end()
+        score = _phone_score(text, start, end, part.regions)
+        if score:
+            yield start, end, "PHONE_NUMBER", score
+
+
+def _phone_score(text: str, start: int, end: int, regions: Sequence[str]) -> float:
+    """How sure it is that text[start:end] is a phone number; 0 if it is none."""
+    number = EXTENSION.sub("", text[start:end])
+    digits = re.sub(r"\D", "", number)
+    if not 7 <= len(digits) <= 15 or DATE.match(number) or YEARS.match(number) or NO_PHONE.fullmatch(number):
+        return 0.0
+    before = max(0, start - BEFORE)
+    other = OTHER_BEFORE.search(text, before, start)
+    if number.lstrip("( ").startswith(("+", "00")) and not (other and "+" not in number):
+        return 0.99 if _possible_abroad(number) else 0.0
+    near = PHONE_BEFORE.search(text, before, start)
+    if (near and (not other or near.end() > other.start() > near.start())) or PHONE_AFTER.match(text[end : end + AFTER]):
+        return 0.0 if other and not near else 0.8
+    if other or not _grouped(number):
+        return 0.0
+    return 0.7 if any(_valid(number, region) for region in regions) else 0.0
+
+
+def _grouped(number: str) -> bool:
+    """Whether the digits stand in groups as phone numbers do: at least two, none of them of one digit but the first."""
+    groups = re.findall(r"\d+", number)
+    return len(groups) > 1 and all(len(group) > 1 for group in groups[1:]) and len(groups[-1]) >= 2
+
+
+def _possible_abroad(number: str) -> bool:
+    plain = re.sub(r"^\(?(?:\+|00)", "+", number.replace("(0)", "").strip())
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(plain, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _valid(number: str, region: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number_for_region(phonenumbers.parse(number, region), region)
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _is_date(digits: str) -> bool:
+    try:
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_zero(packed: bytes) -> bool:
+    return (packed[:1] == b"\x00" and len(packed) == 4) or not any(packed)  # 0.x.x.x is no host
+
+
+# In the order in which they have first choice.
+FINDERS: tuple[Callable[[str, Patterns], Hits], ...] = (_emails, _id_cards, _cards, _mobiles, _addresses, _phones)

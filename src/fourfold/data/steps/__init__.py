@@ -1,0 +1,62 @@
+"""The door of cleaning steps: what a step is, and the table of their names."""
+
+# pyarrow.compute makes its functions when it is imported; pyright cannot see them.
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fourfold.core.registry import Table
+
+DROPPED = "dropped"  # column that a step fills with a reason; rows with a reason leave the table after the step
+DETAIL = "dropped_detail"  # column beside it, where there is more to say: which document a duplicate equals
+
+
+class Step(Protocol):
+    """A frozen dataclass: fields are settings, calling cleans a table.
+
+    Row-local unless it is a Barrier. A step keeps the order of rows and never removes one by itself: it marks them with `mark`,
+    so that each lost row is counted under a reason.
+    """
+
+    def __call__(self, table: pa.Table, /) -> pa.Table: ...
+
+
+@runtime_checkable
+class Barrier(Protocol):
+    """A step that must see the whole dataset. `keys` is row-local and gives what it needs of each row (a digest, not the text),
+    so that the whole fits in memory; it is then called once, with the keys of all rows in order, and marks rows of these.
+    """
+
+    def keys(self, table: pa.Table, /) -> pa.Table: ...
+    def __call__(self, table: pa.Table, /) -> pa.Table: ...
+
+
+def mark(
+    table: pa.Table, rows: pa.Array | pa.ChunkedArray, reason: str, details: pa.Array | pa.ChunkedArray | None = None
+) -> pa.Table:
+    """The table with `reason` in the column `dropped` where `rows` (booleans) is true; earlier reasons stay.
+
+    `details` (strings, one per row) are kept beside the reason.
+    """
+    if details is not None:
+        table = table.append_column(DETAIL, details)
+    reasons = pc.if_else(rows, pa.scalar(reason), pa.scalar(None, pa.string()))
+    if DROPPED in table.column_names:
+        reasons = pc.coalesce(table[DROPPED], reasons)
+        return table.set_column(table.column_names.index(DROPPED), DROPPED, reasons)
+    return table.append_column(DROPPED, reasons)
+
+
+STEPS = Table(
+    "step",
+    {
+        "normalise": "fourfold.data.steps.normalise:Normalise",
+        "drop_short": "fourfold.data.steps.drop_short:DropShort",
+        "drop_duplicates": "fourfold.data.steps.drop_duplicates:DropDuplicates",
+    },
+)
