@@ -63,8 +63,8 @@ def dataset(rows: Rows, folder: Path) -> Dataset:
 
 
 NOTE = (
-    "Seconds and rates are processor time of one core. The peer is python-crfsuite with a cached feature loop on the same model "
-    "file; both give a label and its marginal for each token. EWT's dev split chose the template and the penalties."
+    "Seconds and rates are processor time of one core. The peer is python-crfsuite with a cached feature loop on the same "
+    "model file; both give a label and its marginal for each token. EWT's dev split chose the template and the penalties."
 )
 ROWS: list[dict[str, Any]] = []
 
@@ -210,7 +210,7 @@ def ewt(settings: dict[str, Any]) -> None:
         gold = [tag for row in dev for tag in row.fields["upos"]]
         tagged = model.tag(inputs, TagOptions())
         show(
-            "dev accuracy (gold words)",
+            "EWT dev, UPOS accuracy on given words",
             float(np.mean([t.label == g for t, g in zip((t for x in tagged for t in x.tokens), gold)])),
         )
         show("EWT dev, ECE before calibration", meta["calibration"]["word"]["ece_before"])

@@ -32,9 +32,9 @@ import uvloop
 
 from fourfold.application.serving import messages, routing
 from fourfold.application.serving.bodies import NO_OPTIONS
-from fourfold.application.serving.front import FrontSettings
 from fourfold.application.serving.home import listen, make_salt
 from fourfold.application.serving.messages import Frames, Infer, InferBatch, frame
+from fourfold.application.serving.processes import FrontSettings
 from fourfold.application.serving.routing import Limits, RoutedDeployment, RoutedKey, RoutedVersion, RoutingTable
 from fourfold.compute.tasks import TagInput
 from fourfold.storage.keys import hash_token

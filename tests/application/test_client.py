@@ -238,7 +238,7 @@ def test_where_nothing_listens() -> None:
     assert trouble.value.hint == "Run: fourfold up"
 
 
-@pytest.mark.parametrize("url", ["http://[", "http://host:port", "localhost:8044", "ftp://host"])
+@pytest.mark.parametrize("url", ["http://", "http://host:port", "localhost:8044", "ftp://host"])
 def test_what_is_no_url(url: str) -> None:
     with pytest.raises(errors.BadSpec, match="is no address"):
         Client(url=url)
@@ -446,7 +446,8 @@ def test_a_file_that_arrives_changed_is_refused() -> None:
     detail = {
         "version": {"id": "v", "name": "raw", "number": 1, "kind": "dataset", "digest": "d", "run_id": "r", "created_at": 1.0,
                     "size_bytes": 1},
-        "files": [{"path": "a.txt", "size_bytes": 1, "digest": "00", "sha256": "00"}], "inputs": [], "outputs": [], "aliases": [],
+        "files": [{"path": "a.txt", "size_bytes": 1, "digest": "00", "sha256": "00"}],
+        "inputs": [], "outputs": [], "aliases": [],
     }  # fmt: skip
     app = Scripted((200, {}, b"other bytes"), (200, {}, msgspec.json.encode(detail)))
     with served(app) as url:

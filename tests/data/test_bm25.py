@@ -28,16 +28,16 @@ def index(tmp_path: Path) -> Path:
     [
         ("KETTLE", ["kettle"]),
         ("扫地机器人", ["robot"]),
-        ("我的快递呢", ["parcel"]),
-        ("a warm lamp or a kettle", ["lamp", "kettle"]),  # more shared words, more often: first
-        ("nothing of the kind: refund?", []),
+        ("包裹", ["parcel"]),
+        ("a warm lamp or a kettle", ["lamp", "kettle"]),  # more words in common: first
+        ("refund?", []),
         ("", []),
-        ('kettle AND (lid OR "', ["kettle"]),  # no syntax
+        ('kettle NOT (lid" ', ["kettle"]),  # no syntax
     ],
 )
 def test_documents_that_share_words_come_first(index: Path, query: str, found: list[str]) -> None:
     hits = Bm25().search(index, query, 10)
-    assert [hit.doc_id for hit in hits if hit.score > 0][: len(found)] == found
+    assert [hit.doc_id for hit in hits] == found
     assert sorted((hit.score for hit in hits), reverse=True) == [hit.score for hit in hits]
 
 

@@ -119,7 +119,14 @@ COMMANDS = (
 
 def make_app() -> App:
     """The commands as cyclopts knows them; none is imported before it is called."""
-    made = App(name="fourfold", help=HELP, version=__version__, help_format="plaintext", default_parameter=DEFAULTS)
+    made = App(
+        name="fourfold",
+        help=HELP,
+        version=__version__,
+        help_format="plaintext",
+        default_parameter=DEFAULTS,
+        suppress_keyboard_interrupt=False,  # `run` answers to Ctrl-C
+    )
     groups = {name: Group(name, sort_key=place) for place, name in enumerate(dict.fromkeys(c.group for c in COMMANDS))}
     for place, command in enumerate(COMMANDS):
         target = f"fourfold.application.{command.target}"

@@ -21,7 +21,7 @@ TaskName = Literal["tag", "rank", "score", "suggest", "generate"]
 
 def ask(
     deployment: Annotated[str, Parameter(help="Name of the deployment.")],
-    text: Annotated[str, Parameter(help="The text; - reads it from standard input.")],
+    text: Annotated[str, Parameter(help="The text; - reads it from standard input.", allow_leading_hyphen=True)],
     /,
     *,
     task: Annotated[TaskName | None, Parameter(help="What to do with it. Default: the model's first task.")] = None,
@@ -41,7 +41,9 @@ def why(
     answer: Annotated[str, Parameter(help="Id of an answer: req_…")],
     /,
     *,
-    text: Annotated[str | None, Parameter(help="What was asked, where the deployment does not keep it; - reads it.")] = None,
+    text: Annotated[
+        str | None, Parameter(help="What was asked, if the deployment does not keep it; - reads it.", allow_leading_hyphen=True)
+    ] = None,
     limit: Annotated[int, Parameter(help="Source documents to show.")] = 5,
     common: Common = DEFAULT,
 ) -> None:

@@ -41,6 +41,7 @@ TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 TRIES = 5
 BREAKS = 20  # of a stream of events in a row, a second apart
 MOST_SECONDS = 10.0  # that a Retry-After is obeyed for
+KEY = "idempotency-key"
 REVISION = "expected_revision"  # travels as If-Match
 BY_CODE = {kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FourfoldError)}
 BY_STATUS: dict[int, type[FourfoldError]] = {  # for codes that are HTTP's own
@@ -69,7 +70,8 @@ class HttpTransport:
     def do(self, act: str, arguments: dict[str, Any], /) -> bytes:
         """The JSON of an act's result."""
         line = ACTS[act]
-        reply = self._send(self._request(line, dict(arguments)), repeatable=line.method == "GET")
+        request = self._request(line, dict(arguments))
+        reply = self._send(request, repeatable=line.method in ("GET", "PUT") or KEY in request.headers)
         return self._follow(reply) if line.long else reply.content
 
     def ask(self, deployment: str, task: str, body: dict[str, Any], /) -> bytes:
@@ -106,7 +108,7 @@ class HttpTransport:
             revision = arguments.pop(REVISION)
             headers["if-match"] = "*" if revision is None else f'"{revision}"'
         if act.long or act.status == 201:
-            headers["idempotency-key"] = str(uuid4())
+            headers[KEY] = str(uuid4())
         return self._json(act.method, PREFIX + path, arguments, headers)
 
     def _json(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Request:
@@ -114,19 +116,20 @@ class HttpTransport:
         return self.http.build_request(method, path, content=msgspec.json.encode(body), headers=headers)
 
     def _send(self, request: httpx.Request, *, repeatable: bool) -> httpx.Response:
-        """The reply, or the error that it holds. A repeatable request is put again while the server says when to come back."""
-        reply = self._reply(request, again=repeatable or "idempotency-key" in request.headers)
+        """The reply, or the error that it holds. What does no harm when done twice is put again when the server says when to
+        come back, and once more when the connection breaks on the way."""
+        reply = self._reply(request, again=repeatable)
         for _ in range(TRIES):
             if not (repeatable and reply.status_code == 503 and "retry-after" in reply.headers):
                 break
             time.sleep(_seconds(reply))
-            reply = self._reply(request, again=True)
+            reply = self._reply(request, again=repeatable)
         if not reply.is_success:
             raise error_of(reply)
         return reply
 
     def _reply(self, request: httpx.Request, *, again: bool) -> httpx.Response:
-        """Whatever comes back. `again`: a connection that breaks on the way is tried once more, since twice does no harm."""
+        """Whatever comes back."""
         try:
             return self.http.send(request)
         except httpx.TimeoutException as error:
@@ -221,7 +224,7 @@ def _host(url: str) -> str:
     """The host of a URL. Raises BadSpec if it is none of http."""
     try:
         parsed = httpx.URL(url)
-        if parsed.scheme in ("http", "https") and parsed.host.strip("[]"):
+        if parsed.scheme in ("http", "https") and parsed.host:
             return parsed.host
         reason = "it has to begin with http:// or https:// and a host"
     except httpx.InvalidURL as error:

@@ -63,12 +63,15 @@ def _database(ledger: Ledger) -> Iterator[Check]:
         return
     journal = ""
     if "journal" in facts:
-        safe = "keeps" if wal_is_safe() else "can lose"
-        full = "" if facts["journal"] == "wal" else " with synchronous=FULL"
-        journal = f", journal {facts['journal']}{full}: this SQLite {safe} commits in WAL mode"
+        journal = f", journal {facts['journal']}"
+        if facts["journal"] != "wal":
+            journal += " with synchronous=FULL" + ("" if wal_is_safe() else ": in WAL mode this SQLite can lose commits")
         if facts["journal"] == "wal" and not wal_is_safe():
             yield Check(
-                "database", "error", f"{facts['server']}{journal}", "Close every program on this home, and open it again."
+                "database",
+                "error",
+                f"{facts['server']} can lose commits in WAL mode, which this home is in",
+                "Close every program on this home, and open it again.",
             )
             return
     yield Check("database", "ok", f"{facts['server']}{journal}")

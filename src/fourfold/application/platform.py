@@ -172,9 +172,12 @@ class Platform:
         from fourfold.application.serving.routing import limits_of
 
         kept = msgspec.to_builtins(limits_of(limits or {}))
-        return lifecycle.deploy(
+        deployed = lifecycle.deploy(
             self.ledger, self.actor, name, wanted, limits=kept, reason=reason, expected_revision=expected_revision
         )
+        for route in deployed.routes:
+            answers.warm(self.ledger, self.ledger.version(route.version))
+        return deployed
 
     @action("deploy")
     def retire(self, name: str, *, reason: str = "", expected_revision: int | None = None) -> Deployment:

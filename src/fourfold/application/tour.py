@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import time
@@ -144,12 +145,13 @@ def _ask(client: Client, screen: Screen, question: Question) -> Answer:
 
 def _stay(screen: Screen, server: TourServer, home: Path, trace: Trace, question: Question) -> None:
     """Say what to try next, and stay until somebody ends it."""
-    where = "" if home == default_home() else f" --home {home}"
+    where = "" if home == default_home() else f" --home {shlex.quote(str(home))}"
     screen.heading(f"Serving at {server.address}")
     screen.say(f"The token of this home's command line is in {token_path(home)}", "", "Try next, in another terminal:")
+    asked = shlex.quote(question.texts[0])
     screen.say(
-        f"  fourfold ask {question.deployment} {question.texts[0]!r}{where}",
-        f"  fourfold why {trace.answer_id}{where}",
+        f"  fourfold ask {question.deployment} {asked}{where}",
+        f"  fourfold why {trace.answer_id}{f' --text {asked}' if len(question.texts) == 1 else ''}{where}",
         f"  fourfold versions{where}",
     )
     if not server.ours:

@@ -108,9 +108,9 @@ def _ngram(dataset: Dataset) -> dict[str, Any]:
 def _has_tags(dataset: Dataset, column: str) -> bool:
     for fragment in dataset.fragments():
         table = fragment.table()
-        if column in table.column_names and pa.types.is_list(table[column].type):
-            if any(set(tags or ()) - NOTHING - {None} for tags in table[column].to_pylist()):
-                return True
+        lists = table[column].to_pylist() if column in table.column_names and pa.types.is_list(table[column].type) else []
+        if any(set(tags or ()) - NOTHING - {None} for tags in lists):
+            return True
     return False
 
 

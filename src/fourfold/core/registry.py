@@ -38,7 +38,9 @@ class Table:
         except ModuleNotFoundError as error:
             if str(error.name).startswith("fourfold"):
                 raise
-            raise MissingExtra(f"{self.noun} {name!r} needs {error.name}, which is not installed.") from error
+            raise MissingExtra(
+                f"{self.noun} {name!r} needs {error.name}, which is not installed.", hint=f"Run: pip install {error.name}"
+            ) from error
 
     def build(self, spec: Any, *, path: str = "") -> Any:
         """The part that a spec describes: `"name"`, `{"name": {settings}}` or `{"name": null}`.

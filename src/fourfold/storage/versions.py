@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from fourfold.core.errors import BadInput, Conflict, NotFound, did_you_mean
 from fourfold.core.nouns import Kind, Version
@@ -60,6 +59,8 @@ def next_number(connection: sa.Connection, name: str, kind: Kind) -> int:
     if number is None:
         from_nothing = {"name": name, "kind": kind, "last_number": 0}
         if connection.dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql  # with two drivers, which SQLite does not need
+
             connection.execute(postgresql.insert(t).values(from_nothing).on_conflict_do_nothing())  # a race is fine
         else:
             connection.execute(t.insert(), from_nothing)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -191,6 +193,30 @@ def test_health(served):
         ready = served.get(path)
         assert ready.json()["status"] == "ready"
         assert ready.json()["checks"]["deployment words"] == {"ok": True}
+
+
+def test_content_is_kept_only_where_the_deployment_says_so(served):
+    kept = find(served.folder, served.ledger, served.ask("kept:tag", ONE).json()["id"])
+    assert msgspec.msgpack.decode(kept.content_inputs) == [{"text": "fine weather", "id": "a"}]
+    assert json.loads(kept.content_results)[0]["tokens"][0]["text"] == "fine"
+    asked = served.ask("words:tag", ONE).json()["id"]
+    record = find(served.folder, served.ledger, asked)
+    assert (record.content_inputs, record.content_results) == (None, None)
+    assert record.summary == [{"labels": {"WORD": 2}, "score": 0.9}]
+    assert record.input_hash == hash_text("fine weather", served.folder)
+    assert (record.code, record.inputs, record.input_tokens, record.step) == ("ok", 1, 2, "noop")
+    log = (served.folder / "requests" / "open" / "1-000001.log").read_bytes()
+    assert log.count(b"fine weather") == 1  # of the deployment that keeps it
+
+
+def test_readiness_tells_trouble_from_disaster(tmp_path):
+    routes = Routes(tmp_path)
+    status, said = readiness(routes, {}, "")
+    assert (status, said["failing"]) == (503, ["routing"])
+    routes.table = RoutingTable("1", time.time())
+    assert readiness(routes, {}, "")[0] == 200
+    status, said = readiness(routes, {}, "The request log cannot be written.")
+    assert (status, said["status"], said["failing"]) == (200, "degraded", ["request_log"])
 
 
 def test_errors_of_the_model_stay_with_their_request(served):

@@ -189,6 +189,18 @@ def test_two_fronts_share_the_port_and_the_figures(home: Home):
     until(lambda: total in home.get("/metrics").text)
 
 
+def test_a_full_queue_refuses_the_next(home: Home):
+    home.deploy("words", Route(home.train().ref))
+    home.up(FOURFOLD_QUEUE_LIMIT="1")
+    asking = threading.Thread(target=lambda: home.ask("words:tag", {"text": "sleep 1"}))
+    asking.start()
+    until(lambda: "fourfold:num_requests_running 1.0" in home.get("/metrics").text)
+    reply = home.ask("words:tag", ONE)
+    asking.join()
+    assert (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (429, "busy", "1")
+    assert home.ask("words:tag", ONE).status_code == 200
+
+
 def test_one_supervisor_per_home(tmp_path: Path):
     lock = Lock(tmp_path)
     with pytest.raises(Conflict, match="already runs"):

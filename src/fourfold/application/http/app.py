@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from fourfold import __version__
+from fourfold.application import answers
 from fourfold.application.http.openapi import document
 from fourfold.application.http.problems import HANDLERS
 from fourfold.application.http.routes import PREFIX, handlers
@@ -41,12 +42,12 @@ def management_app(home: Path) -> Litestar:
         app.state.ledger, app.state.settings = ledger, settings
         app.state.runner = Runner(ledger, settings.workers)
         task = asyncio.create_task(app.state.runner.run())
+        warming = asyncio.create_task(asyncio.to_thread(answers.warm_all, ledger))
         try:
             yield
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, warming, return_exceptions=True)
             await asyncio.to_thread(ledger.close)
 
     return Litestar(

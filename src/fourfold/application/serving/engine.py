@@ -60,6 +60,7 @@ class Engine:
         self.loader = ThreadPoolExecutor(1, "loader")
         self.worker = threading.Thread(target=self._work, name="worker")
         self.worker.start()
+        self.loader.submit(_import_families)  # while the supervisor reads its ledger
 
     def drain(self) -> None:
         """Finish what is queued, then stop both threads and close the models."""
@@ -192,6 +193,12 @@ def _problem(error: Exception, call: Infer) -> Problem:
         return Problem.of(error)
     log.error("call %s of %s failed", call.task, call.digest[:12], exc_info=error)
     return Problem("failed", 500, "The model failed on this input.", "The engine's log has the details.")
+
+
+def _import_families() -> None:
+    for name in FAMILIES.names():
+        with suppress(FourfoldError):  # one whose library is absent
+            FAMILIES.resolve(name)
 
 
 def _warm(model: Any, tasks: Sequence[str]) -> None:

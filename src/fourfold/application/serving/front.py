@@ -17,7 +17,6 @@ from pathlib import Path
 import blake3
 import msgspec
 import uvicorn
-from msgspec import Struct
 
 from fourfold.application.serving import bodies
 from fourfold.application.serving.health import models_page, one_model, readiness
@@ -26,7 +25,7 @@ from fourfold.application.serving.messages import Problem
 from fourfold.application.serving.metrics import Figures
 from fourfold.application.serving.one_write import OneWriteProtocol
 from fourfold.application.serving.predict import Call, Predictor
-from fourfold.application.serving.processes import die_with_parent, log_to_stderr
+from fourfold.application.serving.processes import FrontSettings, die_with_parent, log_to_stderr
 from fourfold.application.serving.proxy import Management, Message, Receive, Send
 from fourfold.application.serving.replies import (
     MethodNotAllowed,
@@ -46,26 +45,6 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.1
 DEPLOYMENTS = "/v1/deployments/"
 OWN = ("/v1", "/livez", "/readyz", "/healthz", "/metrics")
-
-
-class FrontSettings(Struct, frozen=True):
-    """What the supervisor tells a front.
-
-    `socket` is the file descriptor that listens, `lifeline` that of a pipe which ends with the supervisor; `segment` numbers
-    the first segment of its log. The rest is from the home's settings.
-    """
-
-    home: str
-    number: int
-    segment: int
-    management: str
-    socket: int = -1
-    lifeline: int = -1
-    fronts: int = 1
-    max_body_bytes: int = 1 << 20
-    queue_limit: int = 1024
-    seal_bytes: int = 64 << 20
-    seal_seconds: float = 3600.0
 
 
 class Front:

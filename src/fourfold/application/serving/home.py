@@ -161,6 +161,11 @@ def remove_sockets(home: Path) -> None:
     note.unlink()
 
 
+def engine_socket(sockets: Path) -> Path:
+    """Where the engine of the statistical families listens."""
+    return sockets / "engine.sock"
+
+
 def make_salt(home: Path) -> None:
     """Make the key of the hashes in the request log, once per home."""
     path = salt_path(home)

@@ -12,10 +12,54 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 log = logging.getLogger(__name__)
 
+PACKAGE = "fourfold.application.serving"
+MANAGEMENT = "fourfold.application.http.serve"  # by name: the room of routes stands above this one
 BACK_OFF_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0  # a child that ran for this long starts again without waiting
+
+
+class FrontSettings(Struct, frozen=True):
+    """What the supervisor tells a front.
+
+    `socket` is the file descriptor that listens, `lifeline` that of a pipe which ends with the supervisor; `segment` numbers
+    the first segment of its log. The rest is from the home's settings.
+    """
+
+    home: str
+    number: int
+    segment: int
+    management: str
+    socket: int = -1
+    lifeline: int = -1
+    fronts: int = 1
+    max_body_bytes: int = 1 << 20
+    queue_limit: int = 1024
+    seal_bytes: int = 64 << 20
+    seal_seconds: float = 3600.0
+
+
+class ManagementSettings(Struct, frozen=True):
+    """What the supervisor tells the management process."""
+
+    home: str
+    socket: str
+    lifeline: int
+
+
+class Lifeline:
+    """A pipe whose end children notice: they read `theirs`, the supervisor alone holds the other side, however it ends."""
+
+    def __init__(self) -> None:
+        self.theirs, self._ours = os.pipe()
+
+    def close(self) -> None:
+        """End the children that are still there."""
+        os.close(self._ours)
+        os.close(self.theirs)
 
 
 def die_with_parent(lifeline: int) -> None:

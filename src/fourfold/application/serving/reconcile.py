@@ -120,6 +120,12 @@ class Reconciler:
         self._news = True
         self._changed.set()
 
+    def _publish(self) -> None:
+        try:
+            self._write()
+        except OSError:
+            self._news = True  # for the next poll, which reports it if it fails again
+
     def _write(self) -> None:
         self._news = False
         now = time.time()
@@ -193,7 +199,7 @@ class Reconciler:
             else:
                 self._problems.pop(wanted.name, None)
                 self._served[wanted.name] = tuple(versions)
-            self._news = True
+            self._publish()
         if failed:
             self._retry_at = time.monotonic() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
             self._failures += 1

@@ -13,7 +13,7 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,3 +297,18 @@ def _read(data: bytes, check: int) -> Opened | Closed | None:
         return _decode(data)
     except msgspec.DecodeError:
         return None
+
+
+def adopt(home: Path, front: int | None = None) -> None:
+    """Call the logs of dead fronts complete: of one front, or of all."""
+    closed_path(home, "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (home / "requests" / "open").glob("*.log"):
+        if front is None or path.name.startswith(f"{front}-"):
+            path.replace(closed_path(home, path.stem))
+
+
+def next_segment(home: Path, sealed: Iterable[str], front: int) -> int:
+    """A segment number that this front never used. `sealed`: names of the ledger's segments."""
+    names = list(sealed)
+    names += [path.stem for path in (home / "requests").glob("*/*.log")]
+    return 1 + max((int(n.partition("-")[2]) for n in names if n.startswith(f"{front}-")), default=0)

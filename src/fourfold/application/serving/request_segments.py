@@ -149,21 +149,6 @@ class Sealed:
     torn: int
 
 
-def adopt(home: Path, front: int | None = None) -> None:
-    """Call the logs of dead fronts complete: of one front, or of all."""
-    closed_path(home, "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in (home / "requests" / "open").glob("*.log"):
-        if front is None or path.name.startswith(f"{front}-"):
-            path.replace(closed_path(home, path.stem))
-
-
-def next_segment(home: Path, ledger: Ledger, front: int) -> int:
-    """A segment number that this front never used."""
-    names = [segment.name for segment in ledger.segments()]
-    names += [path.stem for path in (home / "requests").glob("*/*.log")]
-    return 1 + max((int(n.partition("-")[2]) for n in names if n.startswith(f"{front}-")), default=0)
-
-
 def seal(home: Path, ledger: Ledger) -> list[Sealed]:
     """Turn every complete log into a segment of the ledger. The log goes only after the ledger has it."""
     return [sealed for path in sorted((home / "requests" / "closed").glob("*.log")) if (sealed := _seal(path, ledger))]

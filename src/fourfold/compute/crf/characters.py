@@ -75,7 +75,10 @@ def _position(first: bool, last: bool) -> str:
 
 
 def _dictionary(text: str, places: Sequence[Place]) -> dict[str, list[str]]:
-    """At each place the lengths of the dictionary's words that begin and end there, and the longest that goes across it."""
+    """At each place the lengths of the dictionary's words that begin and end there, and the longest that goes across it.
+
+    Words that are made of others (`finely`) are passed over.
+    """
     count = len(places)
     begins: list[str] = [""] * count
     ends: list[str] = [""] * count
@@ -86,7 +89,8 @@ def _dictionary(text: str, places: Sequence[Place]) -> dict[str, list[str]]:
         for j in range(i + 1, min(i + MAX_DICTIONARY_WORD, count)):
             if text[places[j][0]] < "\u3400" or places[j][0] != places[j - 1][1]:
                 break
-            if rjieba.has_word(text[places[i][0] : places[j][1]]):
+            word = text[places[i][0] : places[j][1]]
+            if rjieba.has_word(word) and len(finely(word)) == 1:
                 length = j - i + 1
                 begins[i] += str(length)
                 ends[j] += str(length)

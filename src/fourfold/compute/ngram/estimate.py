@@ -55,15 +55,15 @@ def estimate(
     for n in range(2, order + 1):
         context = counts.levels[n - 1][CONTEXT]
         weight, total = _contexts(context, adjusted[n - 1], kept[n - 1], discounts[n - 1], len(probability))
-        backoff.append(_log10(weight, kept[n - 2]))
+        backoff.append(space.keep(_log10(weight, kept[n - 2])))
         above = space.empty((len(context),), np.float64)
         table = np.array([0.0, *discounts[n - 1]])
         for rows in _slices(len(context)):
             a, c = adjusted[n - 1][rows], context[rows]
             above[rows] = (a - table[np.minimum(a, 3)]) / total[c] + weight[c] * probability[suffixes[n - 1][rows]]
         probability = above
-        log10.append(_log10(probability, kept[n - 1]))
-    return Tables(counts.words, _keys(counts, kept), log10, backoff), discounts
+        log10.append(space.keep(_log10(probability, kept[n - 1])))
+    return Tables(counts.words, _keys(counts, kept, space), log10, backoff), discounts
 
 
 def _link(counts: Counts, space: Workspace) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -147,13 +147,13 @@ def _log10(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.concatenate([np.empty(0, np.float32), *parts]) + np.float32(0)  # no negative zeros in files
 
 
-def _keys(counts: Counts, kept: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _keys(counts: Counts, kept: Sequence[np.ndarray], space: Workspace) -> list[np.ndarray]:
     """Keys of the n-grams kept. Counts fall with length, so the context of an n-gram that is kept is kept."""
     keys, new = [np.arange(len(counts.words), dtype=np.int64)], np.arange(len(counts.words), dtype=np.int32)
     for level, keep in zip(counts.levels[1:], kept[1:]):
         whole = keep.all()
         context, word = (level[CONTEXT], level[WORD]) if whole else (level[CONTEXT][keep], level[WORD][keep])
-        keys.append(pack(new[context], word, counts.bits))
+        keys.append(space.keep(pack(new[context], word, counts.bits)))
         new = np.cumsum(keep, dtype=np.int32) - 1
     return keys
 

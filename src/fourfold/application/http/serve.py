@@ -1,6 +1,6 @@
 """The management process: the platform's HTTP interface on a Unix socket, behind the front.
 
-Run as `python -m fourfold.application.serving.management SETTINGS`, with ManagementSettings as JSON.
+Run as `python -m fourfold.application.http.serve SETTINGS`, with ManagementSettings as JSON.
 """
 
 from __future__ import annotations
@@ -10,18 +10,9 @@ from pathlib import Path
 
 import msgspec
 import uvicorn
-from msgspec import Struct
 
 from fourfold.application.http.app import management_app
-from fourfold.application.serving.processes import die_with_parent, log_to_stderr
-
-
-class ManagementSettings(Struct, frozen=True):
-    """What the supervisor tells it. `lifeline`: pipe that ends with the supervisor."""
-
-    home: str
-    socket: str
-    lifeline: int
+from fourfold.application.serving.processes import ManagementSettings, die_with_parent, log_to_stderr
 
 
 def main() -> None:
