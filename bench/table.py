@@ -35,9 +35,11 @@ def section(result: dict[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A cell: integers with thin separators, other numbers with four significant digits, nothing for None."""
+    """A cell: large numbers with separators, small ones with four significant digits, lists one after another."""
     if value is None:
         return ""
+    if isinstance(value, list):
+        return " ".join(shown(one) for one in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and abs(value) < 1000:

@@ -41,14 +41,15 @@ class House:
         return json.loads(done.stdout)
 
     def up(self, port: int = 0) -> dict[str, Any]:
-        """Serve; what `up` says of itself. Everything that is deployed answers then."""
+        """Serve; what `up` says of itself. Everything answers then: what is deployed, and management."""
         command = [*FOURFOLD, "up", "--port", str(port), "--home", str(self.folder), "--json"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
         assert self.process.stdout is not None
         lines = iter(self.process.stdout.readline, "}\n")
         said = json.loads("".join(lines) + "}")
         self.http.base_url = said["address"]
-        until(lambda: self.http.get("/readyz").status_code == 200)
+        self.http.headers.setdefault("authorization", f"Bearer {said['admin_token']}")
+        until(lambda: self.http.get("/readyz").status_code == self.http.get("/api/v1/whoami").status_code == 200)
         return said
 
     def ask(self, deployment: str, task: str, **body: Any) -> httpx.Response:
@@ -123,7 +124,6 @@ def documents(tmp_path: Path, company: Path) -> Path:
 def test_the_walk(house: House, documents: Path):
     make(house, documents)
     first = house.up()
-    house.http.headers["authorization"] = f"Bearer {first['admin_token']}"
     ask_every_task(house)
     answers = trace_a_hundred(house)
 

@@ -449,7 +449,8 @@ def test_each_task_prints_its_answer(home: Path, served: dict[str, Any]) -> None
     ask_json("deploy", "phrases", "phrases", home=home)
     ask = partial(call, "ask", "phrases", home=home)
     assert "perplexity" in ask("The lamp of Anna")[1], "score is its first task"
-    assert "of" in ask("The lamp ", "--task", "suggest", "--set", "top_k=3")[1]
+    suggested = ask("The lamp", "--task", "suggest", "--set", "top_k=3")[1].splitlines()
+    assert [line.split()[:2] for line in suggested[1:4]] == [["The", "lamp"]] * 3
     code, text, _ = ask("The lamp", "--task", "generate", "--set", "seed=1", "--set", "max_tokens=4")
     assert (code, len(text.splitlines())) == (0, 3), "a text, its id, what to type next"
     ranked = ask_json("ask", "phrases", "The lamp of", "--item", "sings", "--item", "Anna", home=home)
@@ -478,7 +479,7 @@ def test_deploy_waits_until_it_is_served_and_rollback_goes_back(home: Path, serv
     assert [route["weight"] for route in shared["routes"]] == [0.75, 0.25]
     assert ask_json("retire", "two", home=home)["state"] == "retired"
     _, listed, _ = call("deployments", home=home)
-    assert [line.split()[0] for line in listed.splitlines()] == ["name", "two", "words"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["name", "phrases", "two", "words"]
     assert "75%" in listed
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from fourfold.application import answers, apply, doctor, lifecycle, look
 from fourfold.application.permissions import action, allowed
 from fourfold.application.results import (
@@ -26,6 +24,7 @@ from fourfold.application.results import (
     VersionPage,
     WhoAmI,
 )
+from fourfold.application.serving.routing import limits_of
 from fourfold.core.config import Settings
 from fourfold.core.errors import BadSpec
 from fourfold.core.nouns import Actor, Deployment, Kind, Role, Route, Run, RunState, Version
@@ -169,11 +168,9 @@ class Platform:
                 f"{name}: give either one version or a list of routes.", hint="For example: fourfold deploy words zh-words@3"
             )
         wanted = list(routes) if version is None else [Route(version)]
-        from fourfold.application.serving.routing import limits_of
-
-        kept = msgspec.to_builtins(limits_of(limits or {}))
+        limits_of(limits or {})  # only what was given is kept: the rest follows the home's settings
         deployed = lifecycle.deploy(
-            self.ledger, self.actor, name, wanted, limits=kept, reason=reason, expected_revision=expected_revision
+            self.ledger, self.actor, name, wanted, limits=limits or {}, reason=reason, expected_revision=expected_revision
         )
         for route in deployed.routes:
             answers.warm(self.ledger, self.ledger.version(route.version))

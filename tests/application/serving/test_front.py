@@ -15,7 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from fourfold.application.serving.bodies import hash_text
+from fourfold.application.serving.health import readiness
 from fourfold.application.serving.request_log import RequestId
+from fourfold.application.serving.request_segments import find
+from fourfold.application.serving.routing import Routes, RoutingTable
 
 ONE = {"inputs": [{"id": "a", "text": "fine weather"}]}
 
