@@ -64,7 +64,15 @@ def runs(
         from fourfold.application.cli_print import table, when
 
         rows = [
-            (r.id, r.verb, r.version or r.name, r.state, _seconds(r.started_at, r.finished_at), when(r.started_at), r.error)
+            (
+                r.id,
+                r.verb,
+                r.version or r.name,
+                r.state,
+                _seconds(r.started_at, r.finished_at),
+                when(r.started_at),
+                r.error or "",
+            )
             for r in page.data
         ]
         table(("run", "verb", "of", "state", "seconds", "begun", ""), rows, empty="Nothing was done yet. Run: fourfold tour")

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fourfold.application.trace_tree import FIGURES
+
 WIDE = 100_000  # columns of what is no terminal: nothing is cut there
 BAR = 24  # columns of a full bar
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -107,6 +109,7 @@ def facts(kind: str, meta: Mapping[str, Any]) -> str:
         more = [f"{n:,} {what}" for n, what in ((dropped, "left out"), (found, "findings")) if n]
         return ", ".join([f"{meta.get('rows', 0):,} rows", *more])
     if kind == "report":
-        whole = [(name, figure) for name, figure in meta.get("metrics", {}).items() if "/" not in name]  # not those of a label
-        return ", ".join(f"{name} {plain(m['value'] if isinstance(m, Mapping) else m)}" for name, m in whole[:4])
+        figures = meta.get("metrics", {})
+        names = [name for name in FIGURES if name in figures] or list(figures)[:4]
+        return ", ".join(f"{name} {plain(figures[name])}" for name in names)
     return ", ".join(str(one) for one in (meta.get("family", ""), *meta.get("tasks", [])) if one)
