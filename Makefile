@@ -35,7 +35,7 @@ test: $(VENV)/.test debian kenlm
 check: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	if command -v pip-audit > /dev/null; then pip-audit --no-deps --disable-pip --requirement constraints.txt; \
@@ -49,6 +49,7 @@ bench: $(VENV)/.test kenlm
 	$(BIN)/python bench/table.py
 
 docs: $(VENV)/.core
+	$(BIN)/python bench/table.py
 	$(BIN)/python docs/generate.py
 
 # pytest ends with 5 when it finds no such test.

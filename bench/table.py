@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
 *Written by `make bench` from `bench/results/`: run it on your machine.* Each script in `bench/` says what it compares
@@ -49,12 +50,11 @@ def shown(value: Any) -> str:
     return str(value).replace("|", "\\|")
 
 
-def main() -> None:
-    """Read the results in order of name, write the page."""
+def results() -> list[dict[str, Any]]:
+    """What was measured, in order of file name."""
     files = sorted((ROOT / "bench" / "results").glob("*.json"))
-    results = [{"title": file.stem} | json.loads(file.read_text(encoding="utf-8")) for file in files]
-    (ROOT / "docs" / "benchmarks.md").write_text(page(results), encoding="utf-8")
+    return [{"title": file.stem} | json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(page(results()), encoding="utf-8")

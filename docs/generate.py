@@ -31,6 +31,7 @@ def source_tree(root: Path) -> str:
     package = root / "src" / "fourfold"
     lines = [f"{'src/fourfold/':<{NAMES}}{_about(package / '__init__.py')}"]
     lines += [_line(f"  {path.name}", path) for path in sorted(package.glob("*.py")) if path.name != "__init__.py"]
+    lines += [_line(f"  {path.name}", path) for path in sorted(package.glob("*.py")) if path.name != "__init__.py"]
     for layer in reversed(LAYERS):
         lines += _branch(package / layer, 1)
     return "\n".join(lines)

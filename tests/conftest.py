@@ -29,6 +29,7 @@ GET = {
     "psycopg": "pip install 'fourfold[postgres]'",
     "chromium": "apt-get install chromium",
     "kenlm": "apt-get install g++ zlib1g-dev, then pip install 'fourfold[kenlm]' (it is compiled)",
+    "may read every": "run the tests as another user than root",
     "fastapi": "pip install 'fourfold[bench]'",
 }
 

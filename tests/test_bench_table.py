@@ -19,3 +19,7 @@ def test_a_result_becomes_a_section() -> None:
         "| peer \\| two | 412,001 |  | 1 2.5 |\n\n"
         "The peer is faster.\n"
     )
+
+
+def test_the_page_shows_what_was_measured_last() -> None:
+    assert table.PAGE.read_text(encoding="utf-8") == table.page(table.results()), "out of date: run make docs"

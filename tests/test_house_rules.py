@@ -253,3 +253,34 @@ def test_pages_out_of_date_and_dead_links_are_seen(tmp_path: Path) -> None:
     assert "docs/map.md is out of date: run make docs" in generate.out_of_date(root, rules.house(ROOT))
     found = [line for line in generate.broken_links(root) if "planted" in line]
     assert found == ["docs/planted.md: nowhere.md is not there", "docs/planted.md: #two has no such heading"]
+
+
+# ---- what is installed ---------------------------------------------------------------------------------------------------
+
+NOT_PINNED_YET = {"neural", "cpu", "ray"}  # nothing in the house asks for them so far; torch alone is held
+
+
+def test_every_requirement_is_pinned() -> None:
+    pinned = {name(line) for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line}
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+    wanted += [requirement for extra in extras.keys() - NOT_PINNED_YET for requirement in extras[extra]]
+    assert {name(requirement) for requirement in wanted} - pinned == set()
+    assert "torch" in pinned
+
+
+def test_the_core_asks_for_nothing_of_the_extras() -> None:
+    heavy = {"torch", "transformers", "ray", "pandas"}
+    assert {name(requirement) for requirement in PROJECT["project"]["dependencies"]} & heavy == set()
+
+
+def test_every_requirement_of_the_core_is_imported() -> None:
+    imported_as = {"python-crfsuite": "pycrfsuite", "python-stdnum": "stdnum", "pyyaml": "yaml"}
+    wanted = {name(requirement) for requirement in PROJECT["project"]["dependencies"]}
+    used = {found.imported.partition(".")[0] for found in rules.imports(ROOT)}
+    assert {imported_as.get(one, one.replace("-", "_")) for one in wanted} - used == set()
+
+
+def name(requirement: str) -> str:
+    """The name of a requirement, as package indexes normalise it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()

@@ -60,6 +60,8 @@ class House:
         """The trace of an answer over HTTP."""
         reply = self.http.get(f"/api/v1/answers/{answer}/why")
         assert reply.status_code == 200, reply.text
+        assert reply.headers["x-request-id"].startswith("req_")  # as every reply of the port
+        assert len(reply.headers.get_list("date")) == 1
         return reply.json()
 
     def kill_everything(self) -> None:

@@ -119,7 +119,7 @@ def test_versions_come_in_pages(client, admin):
     assert [v["number"] for v in second["data"]] == [1]
     assert second["next_cursor"] is None
     is_problem(client.get("/api/v1/versions?limit=0", headers=admin), 400, "bad_input")
-    is_problem(client.get("/api/v1/versions?kind=nonsense", headers=admin), 400, "bad_input")
+    is_problem(client.get("/api/v1/versions?kind=nonsense", headers=admin), 422, "bad_spec")
 
 
 def test_a_version_its_files_and_what_it_is_not(client, admin):
@@ -225,7 +225,7 @@ def test_a_job_that_fails_says_why_and_what_next(client, admin, tmp_path):
 
 def test_what_does_not_fit_is_refused_with_its_name(client, admin):
     reply = client.post("/api/v1/datasets/collect", headers=admin, json={"name": "x", "sourc": 3})
-    is_problem(reply, 400, "bad_input")
+    is_problem(reply, 422, "bad_spec")
     assert "sourc" in reply.json()["detail"]
     is_problem(client.post("/api/v1/datasets/collect", headers=admin, content=b"\xff{"), 400, "bad_input")
     is_problem(client.get("/api/v1/nothing", headers=admin), 404, "not_found")

@@ -36,16 +36,22 @@ def test_settings_are_filled_in():
     ("settings", "message"),
     [
         ({"min_word": 3}, "clean.part has no setting 'min_word'. Did you mean 'min_words'?"),
-        ({"min_words": "3"}, "clean.part: Expected `int`, got `str`"),
-        ({"min_words": 2.5}, "clean.part: Expected `int`, got `float`"),
-        ({"min_words": -1}, "clean.part: min_words is 0 or more"),
-        ({"words": "abc"}, "clean.part: Expected `array`"),
+        ({"min_words": "3"}, "clean.part.min_words: Expected `int`, got `str`."),
+        ({"min_words": 2.5}, "clean.part.min_words: Expected `int`, got `float`."),
+        ({"min_words": -1}, "clean.part: min_words is 0 or more."),
+        ({"words": "abc"}, "clean.part.words: Expected `array`"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_path(settings, message):
     with pytest.raises(BadSpec) as caught:
         build_part(Part, settings, path="clean.part")
     assert message in caught.value.message
+
+
+def test_a_value_of_the_wrong_type_is_told_its_type_and_default():
+    with pytest.raises(BadSpec) as caught:
+        build_part(Part, {"words": [1]}, path="part")
+    assert str(caught.value) == "part.words[0]: Expected `str`, got `int`. It is of type tuple[str, ...], by default ()."
 
 
 @pytest.mark.parametrize(("spec", "built"), [("a", ("a", {})), ({"a": None}, ("a", {})), ({"a": {"b": 1}}, ("a", {"b": 1}))])
@@ -60,7 +66,7 @@ def test_what_is_no_spec(spec):
 
 
 def test_an_unknown_part_is_refused_with_the_closest():
-    with pytest.raises(BadSpec, match="there is no thing 'prat'. Did you mean 'part'"):
+    with pytest.raises(BadSpec, match=r"there is no thing 'prat'\. Did you mean 'part'"):
         TABLE.build("prat")
 
 

@@ -21,7 +21,8 @@ def test_defaults_then_file_then_variables(tmp_path):
     [
         ("prot = 9000", {}, "has no setting 'prot'. Did you mean 'port'"),
         ("port = ", {}, "is no TOML"),
-        ("", {"FOURFOLD_PORT": "many"}, "port"),
+        ("", {"FOURFOLD_PORT": "many"}, "The variable FOURFOLD_PORT: Expected `int`, got `str`"),
+        ("port = 'many'", {}, "fourfold.toml, port: Expected `int`, got `str`"),
     ],
 )
 def test_a_wrong_setting_is_refused(tmp_path, text, variables, message):

@@ -172,7 +172,7 @@ def _closest(ledger: Ledger, dataset: Version, asked: str, limit: int) -> list[t
     found: dict[str, dict[str, Any]] = {}
     for fragment in training.fragments():
         table = fragment.table(columns)
-        rows = table.filter(pc.is_in(table["doc_id"], pa.array(list(hits), pa.string())))
+        rows = table.filter(pc.is_in(table["doc_id"], pa.array(list(hits), pa.string())))  # type: ignore[attr-defined]
         found |= {row["doc_id"]: row for row in rows.to_pylist()}
         if len(found) == len(hits):
             break

@@ -68,7 +68,7 @@ COMMANDS = (
             "fourfold documents support --limit 5"),
     Command("train", "cli_models:train", "Models",
             "Train a model of a family on the train split of a dataset.",
-            "fourfold train words tags crf --set tags=upos --set c2=0.1"),
+            "fourfold train words tags crf --set tags=upos --set l2=0.1"),
     Command("evaluate", "cli_models:evaluate", "Models",
             "Judge a model on a split of a dataset: a report with figures, intervals and plots.",
             "fourfold evaluate words tags --split dev"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -109,21 +109,16 @@ def documents(
         found = client.documents(dataset, doc_id=doc_id, limit=limit, offset=offset)
 
     def text() -> None:
-        from fourfold.application.cli_print import line, outline, table
+        from fourfold.application.cli_print import line, outline, short, table
 
         if doc_id is not None:
             outline(found.rows[0])
             return
-        rows = [(row["doc_id"], row["source"], _short(row["text"])) for row in found.rows]
+        rows = [(row["doc_id"], row["source"], short(row["text"])) for row in found.rows]
         table(("document", "source", "text"), rows, empty="No row there.")
         line(f"{len(rows):,} of {found.total:,} rows of {found.dataset}")
 
     emit(common, found, text)
-
-
-def _short(text: Any) -> str:
-    text = " ".join(str(text).split())
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def made(common: Common, version: Version, then: str) -> None:

@@ -61,7 +61,7 @@ def runs(
         page = client.runs(verb=verb, name=name, state=state, limit=limit, cursor=cursor)
 
     def text() -> None:
-        from fourfold.application.cli_print import table, when
+        from fourfold.application.cli_print import short, table, when
 
         rows = [
             (
@@ -71,7 +71,7 @@ def runs(
                 r.state,
                 _seconds(r.started_at, r.finished_at),
                 when(r.started_at),
-                r.error or "",
+                short(r.error or ""),
             )
             for r in page.data
         ]
@@ -186,8 +186,10 @@ def _seconds(begun: float | None, ended: float | None) -> float | None:
 
 
 def _so_far(job: Any) -> str:
+    from fourfold.application.cli_print import short
+
     if job.error:
-        return job.error.get("message", "")
+        return short(job.error.get("message", ""))
     p = job.progress
     return f"{p['done']:,.0f} of {p['total']:,.0f} {p['unit']}" if p.get("total") else ""
 

@@ -16,6 +16,7 @@ from fourfold.application.trace_tree import FIGURES
 
 WIDE = 100_000  # columns of what is no terminal: nothing is cut there
 BAR = 24  # columns of a full bar
+ONE_WORD = 30  # characters of an id: what is no longer is not broken, so that it can be copied
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
@@ -42,6 +43,12 @@ def plain(value: Any) -> str:
     return CONTROL.sub(" ", str(value))
 
 
+def short(text: Any, most: int = 60) -> str:
+    """A text in one line of at most `most` characters."""
+    text = " ".join(str(text).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def line(*parts: str, style: str = "") -> None:
     """A line of words."""
     console().print(Text("  ".join(part for part in parts if part), style=style))
@@ -56,7 +63,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = ""
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(head))
     for place, name in enumerate(head):
         numbers = all(row[place] is None or isinstance(row[place], int | float) for row in rows)
-        grid.add_column(Text(" " * indent * (not place) + name), justify="right" if numbers else "left", overflow="fold")
+        title = Text(" " * indent * (not place) + name)
+        one_word = all(len(plain(row[place])) <= ONE_WORD and " " not in plain(row[place]) for row in rows)
+        grid.add_column(title, justify="right" if numbers else "left", overflow="fold", no_wrap=one_word)
     for row in rows:
         row[0] = " " * indent + plain(row[0])
         grid.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
@@ -75,11 +84,14 @@ def outline(value: Mapping[str, Any], indent: int = 0) -> None:
             head = list(dict.fromkeys(name for one in inner for name in one))
             table(head, ([one.get(name) for name in head] for one in inner), indent=indent + 2)
         else:
-            console().print(Text.assemble((start, "bold"), plain(inner)))
+            console().print(Text.assemble((start, "bold"), plain(inner) or "none"))
 
 
 def _deep(value: Mapping[str, Any]) -> bool:
-    return len(value) > 6 or any(isinstance(inner, Mapping | list) and inner for inner in value.values())
+    """Whether its values would be hard to tell apart in one line."""
+    return len(value) > 6 or any(
+        " " in inner if isinstance(inner, str) else isinstance(inner, Mapping | list) and inner for inner in value.values()
+    )
 
 
 def bar(share: float, most: float) -> Text:
@@ -107,7 +119,8 @@ def facts(kind: str, meta: Mapping[str, Any]) -> str:
         dropped = sum(meta.get("drops", {}).values())
         found = sum(sum(columns.values()) for columns in meta.get("findings", {}).values())
         more = [f"{n:,} {what}" for n, what in ((dropped, "left out"), (found, "findings")) if n]
-        return ", ".join([f"{meta.get('rows', 0):,} rows", *more])
+        rows = meta.get("rows", 0)
+        return ", ".join([f"{rows:,} row{'' if rows == 1 else 's'}", *more])
     if kind == "report":
         figures = meta.get("metrics", {})
         names = [name for name in FIGURES if name in figures] or list(figures)[:4]

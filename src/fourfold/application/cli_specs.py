@@ -1,4 +1,4 @@
-"""Parts as they are typed: `drop_short:min_words=2`, `{crf: {tags: upos}}`, `@crf.yaml`; and settings: `c2=0.1`."""
+"""Parts as they are typed: `drop_short:min_words=2`, `{crf: {tags: upos}}`, `@crf.yaml`; and settings: `l2=0.1`."""
 
 from __future__ import annotations
 

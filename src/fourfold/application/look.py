@@ -17,7 +17,8 @@ from fourfold.application.results import (
     Shown,
     VersionDetail,
 )
-from fourfold.application.serving.routing import Routes
+from fourfold.application.serving.home import fronts_of
+from fourfold.application.serving.routing import Routes, followed
 from fourfold.core.errors import BadInput, NotFound, did_you_mean
 from fourfold.core.nouns import Run, Version
 from fourfold.data import describe as data_describe
@@ -100,7 +101,8 @@ def deployment(ledger: Ledger, name: str) -> DeploymentDetail:
     routes.refresh()
     routed = routes.deployments.get(name)
     present = {(v.ref, round(v.weight, 9)) for v in routed.versions} if routed else set()
-    served = present == {(r.version, round(r.weight, 9)) for r in wanted.routes} and wanted.state == "live"
+    as_wanted = present == {(r.version, round(r.weight, 9)) for r in wanted.routes} and wanted.state == "live"
+    served = as_wanted and followed(ledger.home, fronts_of(ledger.home), routes.table)
     changes = [DeploymentChange(d, reason) for d, reason in ledger.deployment_history(name)]
     return DeploymentDetail(wanted, served, routed.problem if routed else "", changes)
 

@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 from fourfold.application.lifecycle import Gate
 from fourfold.application.serving.routing import Limits
 from fourfold.compute.families import FAMILIES
+from fourfold.core.build import placed
 from fourfold.core.errors import BadInput, BadSpec, did_you_mean
 from fourfold.core.registry import Table
 from fourfold.data.detectors import DETECTORS
@@ -297,8 +298,8 @@ def _value(wanted: Any, value: Any, path: str) -> Any:
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        where = re.search(r" - at `\$(.*)`$", str(error))
-        raise BadSpec(f"{path}{where[1] if where else ''}: {str(error).partition(' - at ')[0]}.") from error
+        what, where = placed(error)
+        raise BadSpec(f"{path}{where}: {what}.") from error
 
 
 def _is_struct(kind: Any) -> bool:

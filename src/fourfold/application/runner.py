@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 
@@ -49,10 +50,9 @@ class Runner:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):  # wait_for would swallow a cancellation that comes with the wake
+                await self._woken.wait()
 
     def _take(self) -> jobs.Job | None:
         with self.ledger.database.read() as connection:

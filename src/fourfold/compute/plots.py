@@ -155,7 +155,7 @@ def perplexity_histogram(path: Path, perplexities: NDArray[np.float64], corpus: 
     steps = (1, 2, 5) if decades < 2.5 else (1, 3) if decades < 5 else (1,)
 
     def draw(axes: Axes) -> None:
-        from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
         axes.hist(perplexities, bins=edges.tolist(), color=PALE_BLUE, edgecolor=PAPER, linewidth=0.6)
         axes.axvline(corpus, color=ORANGE, linewidth=1.8)
@@ -167,6 +167,7 @@ def perplexity_histogram(path: Path, perplexities: NDArray[np.float64], corpus: 
         axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=20))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))  # there are no half texts
         axes.set(xlabel="perplexity per token (logarithmic)", ylabel="texts")
         axes.grid(axis="y")
 

@@ -22,8 +22,8 @@ class TextInput(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class TagInput(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A text to tag. `tokens`: its words where they are known already (they must occur in `text` in order); `columns`: what else
-    is known of each of them, for a model whose template reads it (lemma, deprel …).
+    """A text to tag. `tokens`: its words where they are known already (they must occur in `text` in order); `columns`: what
+    else is known of each of them, for a model whose template reads it (lemma, deprel …).
     """
 
     text: str

@@ -25,8 +25,21 @@ def build_part(cls: type[T], settings: Mapping[str, Any], *, path: str) -> T:
             raise BadSpec(f"{path} has no setting {name!r}.{did_you_mean(name, fields)}", hint=known)
     try:
         return msgspec.convert(dict(settings), cls)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise BadSpec(f"{path}: {error}") from error
+    except msgspec.ValidationError as error:
+        what, where = placed(error)
+        field = next((f for f in dataclasses.fields(cls) if where.split("[")[0] == f".{f.name}"), None)  # type: ignore[arg-type]
+        hint = "" if field is None else f"It is of type {field.type}{_default(field)}."
+        raise BadSpec(f"{path}{where}: {what}.", hint=hint) from error
+
+
+def placed(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What does not fit, and where: `.steps[0].name`, or an empty string for the whole."""
+    what, _, where = str(error).partition(" - at `$")
+    return what.rstrip("."), where.removesuffix("`")
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    return "" if field.default is dataclasses.MISSING else f", by default {field.default!r}"
 
 
 def settings_of(part: Any) -> dict[str, Any]:

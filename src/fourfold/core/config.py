@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from fourfold.core.build import placed
 from fourfold.core.errors import BadSpec, did_you_mean
 
 
@@ -57,7 +58,11 @@ def read_settings(home: Path, environment: Mapping[str, str] = os.environ) -> Se
     try:
         return msgspec.convert(values, Settings, strict=False)  # variables are text
     except msgspec.ValidationError as error:
-        raise BadSpec(f"{file} or FOURFOLD_* variables: {error}.", hint="See docs/settings.md.") from error
+        what, where = placed(error)
+        name = where.removeprefix(".")
+        variable = f"FOURFOLD_{name.upper()}"
+        source = f"The variable {variable}" if variable in environment else f"{file}, {name}"
+        raise BadSpec(f"{source}: {what}.", hint="See docs/settings.md.") from error
 
 
 def default_home(environment: Mapping[str, str] = os.environ) -> Path:

@@ -36,7 +36,7 @@ class Fragment:
             if column not in names:
                 raise BadInput(
                     f"The dataset has no column {column!r}.{did_you_mean(column, names)}",
-                    hint=f"Columns: {', '.join(names)}.",
+                    hint=f"Name another column, or collect data that has it. Columns: {', '.join(names)}.",
                 )
         wanted = None if columns is None else sorted({*columns, *({"split"} & set(names)), "doc_id"}, key=names.index)
         table = pq.read_table(self.path, columns=wanted)

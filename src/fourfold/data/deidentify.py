@@ -49,6 +49,7 @@ def deidentify(
     """
     parts = build_detectors(detectors)
     taken = build_actions(action, actions or {}, secret)
+    check_entities(taken, [part for _, part in parts])
     spec = {
         "detectors": [{detector: settings_of(part)} for detector, part in parts],
         "action": action,
@@ -84,6 +85,17 @@ def build_actions(action: str, actions: Mapping[str, str], secret: bytes | None 
     if secret is not None and len(secret) != KEY_BYTES:
         raise BadSpec(f"The secret has {len(secret)} bytes.", hint=f"It must have {KEY_BYTES}.")
     return Actions(action, dict(actions), secret or secrets.token_bytes(KEY_BYTES))  # type: ignore[arg-type]
+
+
+def check_entities(actions: Actions, detectors: Sequence[Detector]) -> None:
+    """Raises BadSpec for an action on what none of the detectors finds: a slip of the pen would leave the data as it is."""
+    known = list(dict.fromkeys(entity for detector in detectors for entity in detector.entities))
+    for entity in actions.by_entity:
+        if entity not in known:
+            raise BadSpec(
+                f"deidentify.actions.{entity}: no detector finds {entity!r}.{did_you_mean(entity, known)}",
+                hint=f"Known: {', '.join(known)}.",
+            )
 
 
 def deidentify_into(

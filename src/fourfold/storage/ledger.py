@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,7 +93,9 @@ class Ledger:
                 self._finish(row, open_run, lambda connection: None)
             open_run._version = version
         except BaseException as error:
-            self._fail(row.id, error, open_run)
+            shutil.rmtree(folder, ignore_errors=True)  # first: on a full disk it makes room to write that the run failed
+            with suppress(FourfoldError):  # what went wrong is told, not that it cannot be written; a sweep will
+                self._fail(row.id, error, open_run)
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)

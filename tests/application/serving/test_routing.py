@@ -71,3 +71,15 @@ def test_a_new_table_is_seen_once_and_a_missing_one_changes_nothing(tmp_path: Pa
     assert routes.refresh()
     assert routes.keys == {}
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["routing.msgpack"]
+
+
+def test_a_table_is_followed_once_every_front_says_so(tmp_path):
+    (tmp_path / "run").mkdir()
+    old, new = RoutingTable(written_at=1.5), RoutingTable(written_at=2.25)
+    assert routing.followed(tmp_path, [], new)  # nobody serves: nobody is behind
+    assert not routing.followed(tmp_path, [1], new)
+    routing.note_followed(tmp_path, 1, new)
+    routing.note_followed(tmp_path, 2, old)
+    assert routing.followed(tmp_path, [1], new)
+    assert not routing.followed(tmp_path, [1, 2], new)
+    assert routing.followed(tmp_path, [1, 2], old)

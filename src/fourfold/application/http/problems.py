@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from fourfold.core.errors import BadInput, Busy, Conflict, FourfoldError
+from fourfold.core.errors import BadInput, BadSpec, Busy, Conflict, FourfoldError
 
 log = logging.getLogger(__name__)
+
+LISTED = "GET /openapi.json lists every route with its types."
 
 
 class PreconditionRequired(BadInput):
@@ -51,15 +53,17 @@ def expected(_request: Request[Any, Any, Any], error: FourfoldError) -> Response
 
 def refused(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     """What the framework refused: no such path or method, a body or query that does not fit."""
-    details = "; ".join(_one(extra) for extra in error.extra) if isinstance(error.extra, list) else ""
+    if isinstance(error.extra, list) and error.extra:
+        return problem(422, BadSpec.code, "; ".join(_one(extra) for extra in error.extra), LISTED)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_input")
-    return problem(error.status_code, code, details or str(error.detail), "GET /openapi.json lists every route with its types.")
+    return problem(error.status_code, code, str(error.detail), LISTED)
 
 
 def _one(extra: Any) -> str:
     if not isinstance(extra, dict):
         return str(extra)
     where = extra.get("key", "")
+    where = "The body" if where == "data" else where  # the framework's name for it
     return f"{where}: {extra.get('message', '')}".strip(": ")
 
 

@@ -31,6 +31,7 @@ def main() -> None:
         log_config=None,
         log_level="warning",
         server_header=False,
+        date_header=False,  # the front writes it
         forwarded_allow_ips="*",  # the socket is the front's alone, which says who called
         timeout_graceful_shutdown=5,
     )

@@ -30,6 +30,7 @@ from fourfold.application.serving.proxy import Management, Message, Receive, Sen
 from fourfold.application.serving.replies import (
     MethodNotAllowed,
     Reply,
+    identity,
     json_reply,
     plain_reply,
     problem_reply,
@@ -37,7 +38,7 @@ from fourfold.application.serving.replies import (
     trace_of,
 )
 from fourfold.application.serving.request_log import RequestLog
-from fourfold.application.serving.routing import RoutedDeployment, RoutedKey, RoutedVersion, Routes
+from fourfold.application.serving.routing import RoutedDeployment, RoutedKey, RoutedVersion, Routes, note_followed
 from fourfold.core.errors import FourfoldError, NotFound, NotReady, NotSignedIn, TooLarge, did_you_mean
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Front:
 
     def _refresh(self) -> None:
         if self.routes.refresh():
+            note_followed(self.home, self.settings.number, self.routes.table)
             for path in self.routes.engines() - self.links.keys():
                 self.links[path] = EngineLink(
                     path, done=self.predictor.finish, before_send=self.log.flush, limit=self.settings.queue_limit
@@ -245,10 +247,18 @@ class Front:
         return plain_reply(200, b"text/plain; version=0.0.4; charset=utf-8", self.figures.exposition())
 
     async def _forward(self, scope: Message, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        request = self.log.unrecorded()
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += identity(request, str(request), trace_of(headers, request))
+            await send(message)
+
         try:
-            await self.management.forward(scope, receive, send)
+            await self.management.forward(scope, receive, named)
         except NotReady as error:
-            await self._refuse(send, dict(scope["headers"]), error)
+            await self._refuse(send, headers, error)
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:

@@ -93,6 +93,13 @@ def status_of(home: Path) -> Status | None:
     return None
 
 
+def fronts_of(home: Path) -> list[int]:
+    """The numbers of the fronts that serve a home now."""
+    status = status_of(home)
+    names = [child.name.partition(" ") for child in status.children] if status else []
+    return [int(number) for kind, _, number in names if kind == "front"]
+
+
 def read_status(home: Path) -> Status | None:
     """The status as it was last written."""
     try:

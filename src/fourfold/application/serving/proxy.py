@@ -85,7 +85,7 @@ class Management:
             reply = await self._transport.handle_async_request(_request(scope, caller))
         except httpx.TransportError as error:
             raise NotReady(
-                "The management process is not running.", hint="It is being started again; try again in a second."
+                "The management process does not answer.", hint="It is being started; try again in a second."
             ) from error
         try:
             shown = [(n.lower(), v) for n, v in reply.headers.raw if n.lower() not in HOP_BY_HOP]

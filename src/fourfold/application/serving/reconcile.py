@@ -158,7 +158,8 @@ class Reconciler:
         """For ever: when rows changed, the engine is a new one or a retry is due, load what is missing and route to it."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 0.1)
+                async with asyncio.timeout(0.1):  # wait_for would swallow a cancellation that comes with the change
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 if not self.engine.connected:

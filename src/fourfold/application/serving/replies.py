@@ -65,12 +65,17 @@ def trace_of(headers: Mapping[bytes, bytes], request: RequestId) -> tuple[str, s
     return (found[1].decode(), found[2].decode()) if found else (f"{request.number:032x}", "00")
 
 
+def identity(request: RequestId, text: str, trace: tuple[str, str]) -> Headers:
+    """The headers that say which request a reply answers: `text` is its id written out, `trace` is of W3C."""
+    span = request.number & 0xFFFFFFFFFFFFFFFF  # segment and offset: once per front
+    parent = b"00-%b-%016x-%b" % (trace[0].encode(), span, trace[1].encode())
+    return [(b"x-request-id", text.encode()), (b"traceparent", parent)]
+
+
 async def respond(send: Send, reply: Reply, request: RequestId, text: str, version: str, trace: tuple[str, str]) -> None:
     """Send a reply with the headers that all have. `text` is the request's id written out, `version` may be empty."""
     status, headers, body = reply
-    span = request.number & 0xFFFFFFFFFFFFFFFF  # segment and offset: once per front
-    headers.append((b"x-request-id", text.encode()))
-    headers.append((b"traceparent", b"00-%b-%016x-%b" % (trace[0].encode(), span, trace[1].encode())))
+    headers += identity(request, text, trace)
     if version:
         headers.append((b"x-model-version", version.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,24 @@ def path_of(home: Path) -> Path:
 def write(home: Path, table: RoutingTable) -> None:
     """Replace the table in one step: a reader sees the old one or the new one. Its key hashes are the owner's alone."""
     replace_file(path_of(home), msgspec.msgpack.encode(table))
+
+
+def note_followed(home: Path, front: int, table: RoutingTable) -> None:
+    """A front says which table it follows now, so that a change counts as made only when every front routes by it."""
+    with suppress(OSError):  # a full disk costs the note, not the routing
+        replace_file(_note(home, front), repr(table.written_at).encode())
+
+
+def followed(home: Path, fronts: Iterable[int], table: RoutingTable) -> bool:
+    """Whether every one of these fronts follows `table` or a younger one."""
+    try:
+        return all(float(_note(home, front).read_text()) >= table.written_at for front in fronts)
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _note(home: Path, front: int) -> Path:
+    return home / "run" / f"front-{front}.follows"
 
 
 def replace_file(path: Path, data: bytes) -> None:

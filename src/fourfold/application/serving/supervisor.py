@@ -62,5 +62,6 @@ def refuse_open_house(host: str, ledger: Ledger) -> None:
             return
     if host != "localhost" and not any(key.alive(time.time()) for key in ledger.keys()):  # noqa: SIM118
         raise NotPermitted(
-            f"{host} can be reached from other machines, and this home has no key.", hint="Run: fourfold keys create"
+            f"{host} can be reached from other machines, and this home has no key.",
+            hint="Run: fourfold keys create NAME --role reader",
         )

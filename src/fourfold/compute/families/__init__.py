@@ -13,8 +13,8 @@ from fourfold.data.dataset import Dataset
 class Family(Protocol):
     """A frozen dataclass whose fields are the training settings.
 
-    `fit` trains on `train`, may calibrate or stop early on `dev`, writes every file that serving needs into `folder`, and returns
-    meta: at least {"tasks": [...], "training": {figures}}. `load` (static) opens such a folder as a Model.
+    `fit` trains on `train`, may calibrate or stop early on `dev`, writes every file that serving needs into `folder`, and
+    returns meta: at least {"tasks": [...], "training": {figures}}. `load` (static) opens such a folder as a Model.
     """
 
     tasks: ClassVar[tuple[str, ...]]

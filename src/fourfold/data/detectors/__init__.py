@@ -20,7 +20,13 @@ class Finding:
 
 
 class Detector(Protocol):
-    """A frozen dataclass: calling finds personal data in each text, non-overlapping, in order of start."""
+    """A frozen dataclass: calling finds personal data in each text, non-overlapping, in order of start.
+
+    `entities`: all that it can find.
+    """
+
+    @property
+    def entities(self) -> Sequence[str]: ...
 
     def __call__(self, texts: Sequence[str], /) -> list[list[Finding]]: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -50,7 +51,7 @@ class Local:
         try:
             self._name(path, target)
         except OSError as error:
-            if error.errno not in (18, 1, 95):  # another device, or no hard links here
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP):  # another device, or no hard links here
                 raise
             self.put(digest, path.read_bytes())
 
