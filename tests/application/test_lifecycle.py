@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fourfold.application import lifecycle
 from fourfold.application.lifecycle import Gate
-from fourfold.core.errors import BadSpec, Conflict, GateRefused, NotFound
+from fourfold.core.errors import BadInput, BadSpec, Conflict, GateRefused, NotFound
 from fourfold.core.nouns import Actor, Deployment, Route, Version
 from fourfold.storage.ledger import Ledger
 
@@ -62,10 +62,10 @@ def test_what_is_no_gate(text):
 def test_a_version_passes_its_gate_or_is_told_by_how_much_it_failed(ledger):
     model = publish(ledger, "intents", family="crf")
     publish(ledger, "intents-report", "report", (model,), split="dev", metrics={"macro_f1": {"value": 0.861}, "ece": 0.01})
-    lifecycle.promote(ledger, OWNER, model, "production", gates=["macro_f1 >= 0.86", "ece < 0.02"], reason="")
+    lifecycle.promote(ledger, OWNER, model, "production", gates=["macro_f1 >= 0.86", "ece < 0.02"], report=None, reason="")
     assert ledger.aliases() == {"intents@production": "intents@1"}
     with pytest.raises(GateRefused) as caught:
-        lifecycle.promote(ledger, OWNER, model, "staging", gates=["macro_f1 >= 0.88"], reason="")
+        lifecycle.promote(ledger, OWNER, model, "staging", gates=["macro_f1 >= 0.88"], report=None, reason="")
     assert "intents@1 is not promoted: dev macro_f1 0.861 < gate 0.880, off by 0.019 (report intents-report@1)." in str(
         caught.value
     )
@@ -76,10 +76,28 @@ def test_a_version_passes_its_gate_or_is_told_by_how_much_it_failed(ledger):
 def test_a_gate_needs_a_report_that_knows_its_figure(ledger):
     model = publish(ledger, "intents", family="crf")
     with pytest.raises(NotFound, match="has no report"):
-        lifecycle.promote(ledger, OWNER, model, "production", gates=["accuracy >= 0"], reason="")
+        lifecycle.promote(ledger, OWNER, model, "production", gates=["accuracy >= 0"], report=None, reason="")
     publish(ledger, "intents-report", "report", (model,), metrics={"accuracy": 0.9})
     with pytest.raises(BadSpec, match="Did you mean 'accuracy'"):
-        lifecycle.promote(ledger, OWNER, model, "production", gates=["acuracy >= 0"], reason="")
+        lifecycle.promote(ledger, OWNER, model, "production", gates=["acuracy >= 0"], report=None, reason="")
+
+
+def test_a_report_on_training_data_judges_nothing_and_another_models_report_neither(ledger):
+    model, other = publish(ledger, "intents"), publish(ledger, "others")
+    publish(ledger, "intents-report", "report", (model,), split="train", metrics={"accuracy": 1.0})
+    with pytest.raises(NotFound, match="no report on dev or test"):
+        lifecycle.promote(ledger, OWNER, model, "production", gates=["accuracy >= 0.8"], report=None, reason="")
+    foreign = publish(ledger, "others-report", "report", (other,), split="dev", metrics={"accuracy": 1.0})
+    with pytest.raises(BadInput, match="others-report@1 is no report of intents@1"):
+        lifecycle.promote(ledger, OWNER, model, "production", gates=["accuracy >= 0.8"], report=foreign, reason="")
+
+
+def test_a_named_report_judges(ledger):
+    model = publish(ledger, "intents")
+    good = publish(ledger, "intents-report", "report", (model,), split="test", metrics={"accuracy": 0.9})
+    publish(ledger, "intents-report", "report", (model,), split="dev", metrics={"accuracy": 0.1})
+    lifecycle.promote(ledger, OWNER, model, "production", gates=["accuracy >= 0.8"], report=good, reason="")
+    assert ledger.runs(verb="promote")[0].inputs == ("intents@1", "intents-report@1")
 
 
 def test_the_newest_report_judges(ledger):
@@ -87,7 +105,7 @@ def test_the_newest_report_judges(ledger):
     for value in (0.9, 0.5):
         publish(ledger, "intents-report", "report", (model,), metrics={"accuracy": value})
     with pytest.raises(GateRefused, match="intents-report@2"):
-        lifecycle.promote(ledger, OWNER, model, "production", gates=["accuracy >= 0.8"], reason="")
+        lifecycle.promote(ledger, OWNER, model, "production", gates=["accuracy >= 0.8"], report=None, reason="")
 
 
 def test_a_deployment_keeps_what_it_served(ledger):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from fourfold import __version__
+from fourfold.application.cli_stop import listen
 from fourfold.core.config import default_home
 from fourfold.core.errors import FourfoldError, StorageFull
 
@@ -139,7 +138,7 @@ app = make_app()
 
 def main() -> None:
     """The entry point `fourfold`."""
-    signal.signal(signal.SIGTERM, _terminated)
+    listen(TERMINATED)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -209,7 +208,3 @@ def _home(arguments: Sequence[str]) -> Path:
         if name == "--home":
             return Path(value if equals else next(iter(arguments[place + 1 :]), ".")).expanduser()
     return default_home()
-
-
-def _terminated(_number: int, _frame: Any) -> None:
-    raise SystemExit(TERMINATED)  # runs that are open close as failed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import msgspec
 from cyclopts import Group, Parameter
 
+from fourfold.application.cli_stop import check
 from fourfold.core.config import default_home
 from fourfold.core.errors import BadSpec
 
@@ -93,7 +94,8 @@ class Bar:
             self._progress.stop()
 
     def __call__(self, done: float, total: float | None, unit: str, /) -> None:
-        """How far the work is."""
+        """How far the work is. Raises what a signal asked for, if that was swallowed."""
+        check()
         if not sys.stderr.isatty():
             return
         if self._progress is None:

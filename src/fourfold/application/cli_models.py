@@ -49,13 +49,14 @@ def promote(
     alias: Annotated[str, Parameter(help="The alias to move, such as production.")],
     /,
     *,
-    gate: Annotated[tuple[str, ...], Parameter(help="A bound that the newest report must keep, 'accuracy >= 0.9'.")] = (),
+    gate: Annotated[tuple[str, ...], Parameter(help="A bound that the report must keep, 'accuracy >= 0.9'.")] = (),
+    report: Annotated[str | None, Parameter(help="The report that judges; else the newest on dev or test data.")] = None,
     reason: Annotated[str, Parameter(help="Why; it stays in the alias's history.")] = "",
     common: Common = DEFAULT,
 ) -> None:
     """Point an alias at a version that passes every gate."""
     with opened(common) as client:
-        move = client.promote(version, alias, gates=gate, reason=reason)
+        move = client.promote(version, alias, gates=gate, report=report, reason=reason)
 
     def text() -> None:
         from fourfold.application.cli_print import line

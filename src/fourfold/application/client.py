@@ -176,9 +176,12 @@ class Client:
         """Judge a model on a split of a dataset (None: on all of it): a report with figures, intervals and plots."""
         return self._do("evaluate", {"model": model, "dataset": dataset, "split": split, "name": name}, Version)
 
-    def promote(self, version: str, alias: str, *, gates: Sequence[str] = (), reason: str = "") -> AliasMove:
+    def promote(
+        self, version: str, alias: str, *, gates: Sequence[str] = (), report: str | None = None, reason: str = ""
+    ) -> AliasMove:
         """Point an alias at a version once its newest report passes every gate, such as "accuracy >= 0.9"."""
-        return self._do("promote", {"version": version, "alias": alias, "gates": gates, "reason": reason}, AliasMove)
+        given = {"version": version, "alias": alias, "gates": gates, "report": report, "reason": reason}
+        return self._do("promote", given, AliasMove)
 
     def aliases(self, name: str | None = None) -> dict[str, str]:
         """Where each alias points: `name@alias` → `name@number`."""

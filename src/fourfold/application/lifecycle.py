@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fourfold.core.errors import BadSpec, Conflict, GateRefused, NotFound, did_you_mean
+from fourfold.core.errors import BadInput, BadSpec, Conflict, GateRefused, NotFound, did_you_mean
 from fourfold.core.nouns import Actor, Deployment, Route, Version
 from fourfold.storage import deployments, versions
 from fourfold.storage.ledger import Ledger
@@ -42,14 +42,15 @@ class Gate:
 
 
 def promote(
-    ledger: Ledger, actor: Actor, version: Version, alias: str, *, gates: Sequence[str], reason: str
+    ledger: Ledger, actor: Actor, version: Version, alias: str, *, gates: Sequence[str], report: Version | None, reason: str
 ) -> versions.AliasMove:
-    """Point `version.name@alias` at a version once its newest report passes every gate.
+    """Point `version.name@alias` at a version once a report passes every gate: `report`, else its newest on dev or test data.
 
     Raises GateRefused with both figures, NotFound if there is no report to judge by.
     """
+    versions.check_alias(alias)
     parsed = [Gate.parse(text) for text in gates]
-    judged = _judge(ledger, version, parsed) if parsed else None
+    judged = _judge(ledger, version, parsed, report) if parsed else None
     spec = {"version": version.ref, "alias": alias, "gates": list(gates), "reason": reason}
     inputs = [version] if judged is None else [version, judged]
     moves: list[versions.AliasMove] = []
@@ -58,11 +59,15 @@ def promote(
     return moves[0]
 
 
-def _judge(ledger: Ledger, version: Version, gates: Sequence[Gate]) -> Version:
-    report = latest_report(ledger, version)
+def _judge(ledger: Ledger, version: Version, gates: Sequence[Gate], report: Version | None) -> Version:
+    if report is None:
+        report = latest_report(ledger, version)
+    elif version.ref not in [v.ref for v in ledger.inputs(report)]:
+        raise BadInput(f"{report.ref} is no report of {version.ref}.", hint=f"Run: fourfold show {report.ref}")
     if report is None:
         raise NotFound(
-            f"{version.ref} has no report, so no gate can judge it.", hint=f"Run: fourfold evaluate {version.ref} DATASET"
+            f"{version.ref} has no report on dev or test data, so no gate can judge it.",
+            hint=f"Run: fourfold evaluate {version.ref} DATASET",
         )
     figures = figures_of(report)
     for gate in gates:
@@ -84,8 +89,8 @@ def _judge(ledger: Ledger, version: Version, gates: Sequence[Gate]) -> Version:
 
 
 def latest_report(ledger: Ledger, version: Version) -> Version | None:
-    """The newest report made from a version, or None."""
-    reports = [v for v in ledger.outputs(version) if v.kind == "report"]
+    """The newest report made from a version, one on its training data left out: that one proves nothing. None without any."""
+    reports = [v for v in ledger.outputs(version) if v.kind == "report" and v.meta.get("split") != "train"]
     return reports[-1] if reports else None
 
 

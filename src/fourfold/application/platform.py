@@ -135,9 +135,13 @@ class Platform:
         )
 
     @action("promote")
-    def promote(self, version: str, alias: str, *, gates: Sequence[str] = (), reason: str = "") -> AliasMove:
-        """Point an alias at a version once its newest report passes every gate, such as "accuracy >= 0.9"."""
-        return lifecycle.promote(self.ledger, self.actor, self.ledger.version(version), alias, gates=gates, reason=reason)
+    def promote(
+        self, version: str, alias: str, *, gates: Sequence[str] = (), report: str | None = None, reason: str = ""
+    ) -> AliasMove:
+        """Point an alias at a version once a report passes every gate, such as "accuracy >= 0.9"; null: its newest report."""
+        judged = None if report is None else self.ledger.version(report)
+        found = self.ledger.version(version)
+        return lifecycle.promote(self.ledger, self.actor, found, alias, gates=gates, report=judged, reason=reason)
 
     @action("read")
     def aliases(self, name: str | None = None) -> dict[str, str]:

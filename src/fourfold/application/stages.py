@@ -92,7 +92,8 @@ def _promote(name: str, wanted: Promote, project: str, judged: tuple[Stage, ...]
     reason = wanted.reason or f"project {project}"
 
     def arguments(ref: RefOf) -> dict[str, Any]:
-        return {"version": ref(name), "alias": wanted.to, "gates": wanted.gates, "reason": reason}
+        report = ref(judged[-1].makes) if judged and wanted.gates else None
+        return {"version": ref(name), "alias": wanted.to, "gates": wanted.gates, "report": report, "reason": reason}
 
     return Stage(
         f"models.{name}.promote", "promote", f"{name}@{wanted.to}", None, arguments, tuple(stage.makes for stage in judged)
