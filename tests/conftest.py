@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,17 @@ def chromium() -> Path:
 
 # ---- PostgreSQL: a cluster of its own, gone after the run ------------------------------------------------------------------
 
+# $1 programs, $2 folder. Standard input ends with this process, however it ends: then the server stops, and the folder goes.
+POSTGRES = r"""
+"$1"/initdb --pgdata="$2"/data --username=fourfold --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync || exit
+"$1"/postgres -D "$2"/data -c unix_socket_directories="$2" -c listen_addresses= -c fsync=off -c max_connections=200 \
+  < /dev/null &
+cat
+kill -QUIT $!
+wait $!
+rm -rf "$2"
+"""
+
 
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[Path]:
@@ -69,21 +81,19 @@ def postgres_socket() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="fourfold-pg-", dir="/tmp"))  # short: a socket's path has at most 107 bytes
     if account:
         shutil.chown(folder, account)
-
-    def run(program: str, *arguments: str) -> None:
-        command = [programs / program, "--pgdata", folder / "data", *arguments]
-        done = subprocess.run(command, user=account, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert done.returncode == 0, done.stdout
-
-    settings = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c max_connections=200"
-    try:
-        run("initdb", "--username=fourfold", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        run("pg_ctl", "start", "--wait", "--silent", f"--log={folder / 'log'}", f"--options={settings}")
+    command = ["sh", "-c", POSTGRES, "sh", programs, folder]
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, user=account, cwd="/") as server,
+    ):
+        ready = [programs / "pg_isready", "--quiet", f"--host={folder}", "--username=fourfold"]
+        deadline = time.monotonic() + 60
+        while subprocess.run(ready).returncode != 0:
+            if server.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                pytest.fail(f"PostgreSQL did not start: {log.read().decode()}")
+            time.sleep(0.05)
         yield folder
-    finally:
-        if (folder / "data" / "postmaster.pid").exists():
-            run("pg_ctl", "stop", "--mode=immediate", "--silent")
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
