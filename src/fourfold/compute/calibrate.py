@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from fourfold.compute.metrics.calibration import ece
 from fourfold.core.errors import BadInput
@@ -43,6 +42,8 @@ class Calibration:
 def fit_temperature(confidence: Floats, correct: Flags) -> Calibration:
     """The temperature of least log loss (Guo et al. 2017, for the confidence of the predicted label)."""
     _check(confidence, correct)
+    from scipy.optimize import minimize_scalar  # 0.4 s that serving, which only applies, does not pay
+
     odds = _log_odds(confidence)
 
     def loss(log_temperature: float) -> float:
