@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from fourfold.application.lifecycle import figures_of, latest_report
 from fourfold.application.results import Node, Trace
 from fourfold.application.serving import bodies, request_segments
 from fourfold.application.serving.request_segments import Record
-from fourfold.compute.tasks import TextInput
 from fourfold.core.errors import BadInput
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Run, Version
@@ -26,6 +26,7 @@ from fourfold.storage.ledger import Ledger
 
 WARM_ROWS = 200_000  # a larger dataset is indexed by its first `why`, so that a deployment need not wait for it
 EXCERPT = 200  # characters of a document that a trace shows
+COLUMNS = ("doc_id", "text", "source", "source_digest")
 SEARCH = "bm25"  # the index that finds the closest documents; loaded when first asked
 
 
@@ -42,8 +43,9 @@ def why(ledger: Ledger, answer_id: str, *, text: str | None, limit: int) -> Trac
     nodes += _model_nodes(ledger, version)
     chain = dataset_chain(ledger, version)
     nodes += [_dataset_node(ledger, dataset) for dataset in chain]
-    nodes += _document_nodes(ledger, version, chain, asked, limit)
-    note = "" if asked else _no_text(record)
+    documents, note = _documents(ledger, version, asked, limit)
+    nodes += _document_nodes(ledger, chain, documents)
+    note = note if asked else _no_text(record)
     return Trace(record.id, record.deployment, version.ref, nodes, note, time.perf_counter() - begun)
 
 
@@ -55,15 +57,15 @@ def dataset_chain(ledger: Ledger, version: Version) -> list[Version]:
         nearest = ahead.pop(0)
         if nearest.kind == "dataset" and nearest.id not in found:
             found[nearest.id] = nearest
-        ahead += ledger.inputs(nearest) if nearest.kind == "dataset" else []
+            ahead += ledger.inputs(nearest)
     return list(found.values())
 
 
 def warm(ledger: Ledger, version: Version) -> None:
     """Make the index that `why` asks, so that the first question about a deployment is as quick as the later ones."""
-    for dataset in _training_data(ledger, version):
-        if dataset.meta.get("rows", 0) <= WARM_ROWS:
-            _index(ledger, dataset)
+    training = _training_data(ledger, version)
+    if training.dataset.meta.get("rows", 0) <= WARM_ROWS:
+        _index(ledger, training)
 
 
 def warm_all(ledger: Ledger) -> None:
@@ -76,8 +78,7 @@ def warm_all(ledger: Ledger) -> None:
 
 def _asked(ledger: Ledger, record: Record, text: str | None) -> str:
     if text is not None:
-        salt = (ledger.home / "requests" / "salt").read_bytes()
-        if bodies.hash_inputs([TextInput(text)], salt) != record.input_hash:
+        if bodies.hash_text(text, ledger.home) != record.input_hash:
             raise BadInput(f"This text is not what was asked in {record.id}.", hint="Give the text exactly as it was sent.")
         return text
     if record.content_inputs is None:
@@ -146,48 +147,75 @@ def _dataset_node(ledger: Ledger, dataset: Version) -> Node:
     return Node("dataset", dataset.ref, dataset.digest, detail)
 
 
-def _training_data(ledger: Ledger, version: Version) -> list[Version]:
-    return [v for v in ledger.inputs(version) if v.kind == "dataset"]
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The rows that a model learnt from: a dataset and its split, None for all of it. What was held out is not among them."""
+
+    dataset: Version
+    split: str | None
 
 
-def _document_nodes(ledger: Ledger, version: Version, chain: Sequence[Version], asked: str, limit: int) -> list[Node]:
+def _training_data(ledger: Ledger, version: Version) -> Training:
+    run = ledger.find_run(version.run_id)
+    split = run.spec.get("split", "train")
+    return Training(ledger.version(run.inputs[0]), None if split == "all" else split)
+
+
+Found = tuple[Version, dict[str, Any], float | None]  # dataset, row, closeness
+
+
+def _documents(ledger: Ledger, version: Version, asked: str, limit: int) -> tuple[list[Found], str]:
+    """Training documents, the closest first, and what is to be said of their order."""
+    training = _training_data(ledger, version)
+    rows = Dataset(ledger.materialise(training.dataset), training.split)
+    hits = INDEXES.build(SEARCH).search(_index(ledger, training), asked, limit) if asked else []
+    if not hits:
+        note = "No document that the model was trained on shares a word with what was asked: these are its first."
+        return [(training.dataset, row, None) for row in _first(rows, limit)], note
+    by_id = _rows(rows, [hit.doc_id for hit in hits])
+    return [(training.dataset, by_id[hit.doc_id], hit.score) for hit in hits], ""
+
+
+def _first(rows: Dataset, limit: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for fragment in rows.fragments():
+        found += fragment.table(COLUMNS).slice(0, limit - len(found)).to_pylist()
+        if len(found) == limit:
+            break
+    return found
+
+
+def _rows(rows: Dataset, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for fragment in rows.fragments():
+        table = fragment.table(COLUMNS)
+        wanted = pc.is_in(table["doc_id"], pa.array(doc_ids, pa.string()))  # type: ignore[attr-defined]
+        found |= {row["doc_id"]: row for row in table.filter(wanted).to_pylist()}
+        if len(found) == len(doc_ids):
+            break
+    return found
+
+
+def _document_nodes(ledger: Ledger, chain: Sequence[Version], documents: Sequence[Found]) -> list[Node]:
     collected = [d for d in chain if not any(i.kind == "dataset" for i in ledger.inputs(d))]
     nodes: list[Node] = []
-    for dataset in _training_data(ledger, version):
-        for row, score in _closest(ledger, dataset, asked, limit):
-            detail = {"dataset": dataset.ref, "text": _excerpt(row["text"])} | ({} if score is None else {"closeness": score})
-            nodes.append(Node("document", row["doc_id"], detail=detail))
-            where = _raw_file(ledger, collected, row["source_digest"])
-            nodes.append(Node("source", row["source"], row["source_digest"], {"file": where}))
-    return nodes[: 2 * limit]
+    for dataset, row, closeness in documents:
+        detail = {"dataset": dataset.ref, "text": _excerpt(row["text"])}
+        nodes.append(Node("document", row["doc_id"], detail=detail | ({} if closeness is None else {"closeness": closeness})))
+        where = _raw_file(ledger, collected, row["source_digest"])
+        nodes.append(Node("source", row["source"], row["source_digest"], {"file": where}))
+    return nodes
 
 
-def _closest(ledger: Ledger, dataset: Version, asked: str, limit: int) -> list[tuple[dict[str, Any], float | None]]:
-    training = Dataset(ledger.materialise(dataset), "train")
-    columns = ["doc_id", "text", "source", "source_digest"]
-    if not asked:
-        first = next(training.fragments()).table(columns).slice(0, limit)
-        return [(row, None) for row in first.to_pylist()]
-    hits = {hit.doc_id: hit.score for hit in INDEXES.build(SEARCH).search(_index(ledger, dataset), asked, limit)}
-    found: dict[str, dict[str, Any]] = {}
-    for fragment in training.fragments():
-        table = fragment.table(columns)
-        rows = table.filter(pc.is_in(table["doc_id"], pa.array(list(hits), pa.string())))  # type: ignore[attr-defined]
-        found |= {row["doc_id"]: row for row in rows.to_pylist()}
-        if len(found) == len(hits):
-            break
-    return [(found[doc_id], score) for doc_id, score in hits.items() if doc_id in found]
-
-
-def _index(ledger: Ledger, dataset: Version) -> Path:
+def _index(ledger: Ledger, training: Training) -> Path:
     """The folder of a BM25 index of the training rows: derived, made when first wanted, safe to delete."""
-    folder = ledger.home / "cache" / "search" / dataset.digest
+    folder = ledger.home / "cache" / "search" / f"{training.dataset.digest}-{training.split or 'all'}"
     if folder.is_dir():
         return folder
     temporary = folder.with_name(new_id("tmp"))
     try:
-        training = Dataset(ledger.materialise(dataset), "train")
-        tables = (fragment.table(["doc_id", "text"]) for fragment in training.fragments())
+        rows = Dataset(ledger.materialise(training.dataset), training.split)
+        tables = (fragment.table(["doc_id", "text"]) for fragment in rows.fragments())
         pairs = ((row["doc_id"], row["text"] or "") for table in tables for row in table.to_pylist())
         INDEXES.build(SEARCH).build(pairs, temporary)
         if not folder.is_dir():
@@ -208,5 +236,6 @@ def _raw_file(ledger: Ledger, collected: Sequence[Version], digest: str) -> str:
     return ""
 
 
-def _excerpt(text: str) -> str:
+def _excerpt(text: str | None) -> str:
+    text = text or ""
     return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"

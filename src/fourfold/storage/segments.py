@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from fourfold.core.errors import NotFound
+from fourfold.core.errors import Conflict, NotFound
 from fourfold.storage import schema
 
 
@@ -23,9 +23,13 @@ class Segment:
 
 
 def insert(connection: sa.Connection, segment: Segment) -> None:
-    """Add a segment; nothing to do if it was added before (a sealer that was killed runs again)."""
-    found = connection.execute(sa.select(schema.segment.c.name).where(schema.segment.c.name == segment.name)).first()
-    if not found:
+    """Add a segment; nothing to do if it was added before (a sealer that was killed runs again).
+
+    Raises Conflict if another home added one of that name: its log must not be taken for sealed, and be deleted.
+    """
+    s = schema.segment.c
+    found = connection.execute(sa.select(s.rows, s.first_at, s.last_at).where(s.name == segment.name)).first()
+    if found is None:
         connection.execute(
             schema.segment.insert(),
             {
@@ -33,6 +37,11 @@ def insert(connection: sa.Connection, segment: Segment) -> None:
                 "last_at": segment.last_at, "manifest": segment.manifest,
             },
         )  # fmt: skip
+    elif tuple(found) != (segment.rows, segment.first_at, segment.last_at):
+        raise Conflict(
+            f"Another home sealed a request-log segment {segment.name} of other content: two homes have one number.",
+            hint="If this home is a copy of another, stop it, delete its file `node`, and start it again.",
+        )
 
 
 def all_segments(connection: sa.Connection) -> list[Segment]:

@@ -73,7 +73,7 @@ class BodyReader:
             self._take_options(inputs, options)
         if len(data) > limits.max_input_bytes:
             _check_sizes(inputs, limits)
-        return Body(_encode(inputs), _encode(options) if options else NO_OPTIONS, len(inputs), hash_inputs(inputs, self.salt))
+        return Body(_encode(inputs), _encode(options) if options else NO_OPTIONS, len(inputs), self._hash(inputs))
 
     def _parse(self, data: bytes) -> Any:
         try:
@@ -134,16 +134,7 @@ def salt_path(home: Path) -> Path:
 def _hash(salt: bytes, inputs: Iterable[Iterable[str]]) -> str:
     hasher = blake3.blake3(key=salt)
     for texts in inputs:
-        hasher.update("\x1f".join(texts).encode())
-        hasher.update(b"\x1e")
-    return hasher.hexdigest()
-
-
-def hash_inputs(inputs: Iterable[Any], salt: bytes) -> str:
-    """What the request log keeps of texts that it does not keep: BLAKE3 keyed by the home's salt, in hex."""
-    hasher = blake3.blake3(key=salt)
-    for one in inputs:
-        hasher.update("\x1f".join(texts_of(one)).encode("utf-8", "surrogatepass"))
+        hasher.update("\x1f".join(texts).encode("utf-8", "surrogatepass"))
         hasher.update(b"\x1e")
     return hasher.hexdigest()
 

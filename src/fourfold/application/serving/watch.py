@@ -21,6 +21,7 @@ from fourfold.application.serving.request_log import adopt, next_segment
 from fourfold.core.config import Settings
 from fourfold.core.errors import FourfoldError
 from fourfold.storage.ledger import Ledger
+from fourfold.storage.nodes import fronts_of, number_of
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ class Watch:
         self.sealed = self.damaged = 0
         adopt(home)
         sealed = [segment.name for segment in ledger.segments()]
-        self.numbers = {front: next_segment(home, sealed, front) for front in range(1, settings.fronts + 1)}
+        self.numbers = {
+            front: next_segment(home, sealed, front) for front in fronts_of(number_of(home, ledger.database), settings.fronts)
+        }
         limits = {"max_inputs": settings.max_inputs, "timeout_seconds": settings.timeout_seconds}
         self.reconciler = Reconciler(home, ledger, homes.engine_socket(sockets), limits)
         self.children = [engine, *(self._front(number) for number in self.numbers), self._management()]
