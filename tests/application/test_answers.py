@@ -94,3 +94,12 @@ def test_a_source_leads_to_the_raw_file(ledger, model):
     source = trace.trace[-1]
     assert (source.kind, source.detail["file"]) == ("source", "learnt@1/raw/learnt.txt")
     assert ledger.holders(source.digest)[0][0].ref == "learnt@1"
+
+
+def test_a_model_of_no_dataset_has_a_trace_that_says_so(ledger):
+    with ledger.run("train", kind="model", name="brought", spec={}, actor=OWNER) as run:
+        (run.folder / "weights.txt").write_text("1")
+    answers.warm(ledger, run.version)
+    trace = answers.why(ledger, answered(ledger, run.version, "kettle"), text=None, limit=5)
+    assert [node.kind for node in trace.trace] == ["answer", "step", "version", "run"]
+    assert "no dataset" in trace.note

@@ -45,7 +45,7 @@ def why(ledger: Ledger, answer_id: str, *, text: str | None, limit: int) -> Trac
     nodes += [_dataset_node(ledger, dataset) for dataset in chain]
     documents, note = _documents(ledger, version, asked, limit)
     nodes += _document_nodes(ledger, chain, documents)
-    note = note if asked else _no_text(record)
+    note = note if asked or not documents else _no_text(record)
     return Trace(record.id, record.deployment, version.ref, nodes, note, time.perf_counter() - begun)
 
 
@@ -64,7 +64,7 @@ def dataset_chain(ledger: Ledger, version: Version) -> list[Version]:
 def warm(ledger: Ledger, version: Version) -> None:
     """Make the index that `why` asks, so that the first question about a deployment is as quick as the later ones."""
     training = _training_data(ledger, version)
-    if training.dataset.meta.get("rows", 0) <= WARM_ROWS:
+    if training is not None and training.dataset.meta.get("rows", 0) <= WARM_ROWS:
         _index(ledger, training)
 
 
@@ -155,8 +155,11 @@ class Training:
     split: str | None
 
 
-def _training_data(ledger: Ledger, version: Version) -> Training:
+def _training_data(ledger: Ledger, version: Version) -> Training | None:
+    """None of a model that was not trained here: its run had no dataset."""
     run = ledger.find_run(version.run_id)
+    if not run.inputs:
+        return None
     split = run.spec.get("split", "train")
     return Training(ledger.version(run.inputs[0]), None if split == "all" else split)
 
@@ -167,6 +170,8 @@ Found = tuple[Version, dict[str, Any], float | None]  # dataset, row, closeness
 def _documents(ledger: Ledger, version: Version, asked: str, limit: int) -> tuple[list[Found], str]:
     """Training documents, the closest first, and what is to be said of their order."""
     training = _training_data(ledger, version)
+    if training is None:
+        return [], f"{version.ref} was made from no dataset of this home, so its trace ends with its run."
     rows = Dataset(ledger.materialise(training.dataset), training.split)
     hits = INDEXES.build(SEARCH).search(_index(ledger, training), asked, limit) if asked else []
     if not hits:
