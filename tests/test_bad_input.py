@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -101,7 +102,11 @@ def test_no_such_file(refused: Refusals, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("noise.txt", os.urandom(4096)), ("torn.parquet", b"PAR1 and then nothing"), ("list.jsonl", b"[1, 2\nnot json\n")],
+    [
+        ("noise.txt", random.Random(1).randbytes(4096)),
+        ("torn.parquet", b"PAR1 and then nothing"),
+        ("list.jsonl", b"[1, 2\nnot json\n"),
+    ],
 )
 def test_an_unreadable_file(refused: Refusals, tmp_path: Path, name: str, content: bytes):
     (tmp_path / name).write_bytes(content)

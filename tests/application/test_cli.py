@@ -20,6 +20,7 @@ import pytest
 from tests.application.small_company import write_company
 
 from fourfold.application import cli
+from fourfold.application.cli_commands import COMMANDS
 from fourfold.core.errors import BadInput
 
 FOURFOLD = (sys.executable, "-c", "from fourfold.application.cli import main; main()")
@@ -117,10 +118,10 @@ def served(home: Path) -> Iterator[dict[str, Any]]:
 def test_help_names_every_command() -> None:
     done = type_in("--help")
     assert done.returncode == 0
-    assert all(f" {command.name} " in done.stdout for command in cli.COMMANDS)
+    assert all(f" {command.name} " in done.stdout for command in COMMANDS)
 
 
-COMMAND_LINES = [[c.name] for c in cli.COMMANDS] + [["keys", "list"], ["keys", "create"], ["keys", "revoke"]]
+COMMAND_LINES = [[c.name] for c in COMMANDS] + [["keys", "list"], ["keys", "create"], ["keys", "revoke"]]
 
 
 @pytest.mark.parametrize("words", COMMAND_LINES, ids=" ".join)
@@ -510,11 +511,11 @@ def test_apply_prints_stages_and_does_nothing_twice(tmp_path: Path, company: Pat
 
 
 def test_doctor_ends_with_one_when_something_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fourfold.application import platform
+    from fourfold.application import doctor
     from fourfold.application.results import Check, Health
 
     sick = Health(False, [Check("disk", "error", "0 bytes free", "Free some.")])
-    monkeypatch.setattr(platform.doctor, "examine", lambda *_: sick)
+    monkeypatch.setattr(doctor, "examine", lambda *_: sick)
     code, out, _ = call("doctor", home=tmp_path)
     assert code == 1
     assert "0 bytes free" in out

@@ -106,7 +106,7 @@ def test_the_client_has_the_platforms_method(act: str) -> None:
 
 
 def test_every_platform_method_is_an_act_and_every_act_a_method() -> None:
-    permitted = {name for name, method in vars(Platform).items() if hasattr(method, "action")}
+    permitted = {name for name, method in inspect.getmembers(Platform) if hasattr(method, "action")}
     assert permitted == set(ACTS)
 
 

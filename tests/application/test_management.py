@@ -107,7 +107,7 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
 
 
 def test_every_public_method_of_the_platform_is_an_act_with_an_action():
-    public = {name for name in vars(Platform) if not name.startswith("_")}
+    public = {name for name in dir(Platform) if not name.startswith("_")}
     assert public == set(ACTS)
     assert {act.action for act in ACTS.values()} <= set(ACTIONS)
 

@@ -10,6 +10,9 @@ from fourfold.core.nouns import Actor, Deployment, Role, Run, Version
 from fourfold.storage.jobs import Job
 from fourfold.storage.versions import AliasMove
 
+PAGE = 50  # rows of a page when nobody asks for more
+Spec = str | dict[str, Any]  # a part: its name, or {name: {settings}}
+
 
 class VersionPage(Struct):
     """Versions, newest first. `next_cursor` asks for the page after; null on the last."""

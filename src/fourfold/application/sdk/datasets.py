@@ -1,0 +1,41 @@
+"""Datasets: collect, clean, de-identify, and look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fourfold.application.results import Documents, Spec
+from fourfold.application.sdk import Line
+from fourfold.core.nouns import Version
+
+
+class Datasets(Line):
+    """Datasets: collect, clean, de-identify, and look at them."""
+
+    def collect(
+        self, name: str, source: Spec, *, max_bad_lines: int | None = None, max_bad_share: float | None = None
+    ) -> Version:
+        """Collect documents of a source, such as {"files": {"path": "tickets"}}, into a new version of a dataset."""
+        arguments = {"name": name, "source": source, "max_bad_lines": max_bad_lines, "max_bad_share": max_bad_share}
+        return self._do("collect", arguments, Version)
+
+    def clean(self, name: str, dataset: str, steps: Sequence[Spec]) -> Version:
+        """Pass a dataset through cleaning steps, in order, into a new version."""
+        return self._do("clean", {"name": name, "dataset": dataset, "steps": steps}, Version)
+
+    def deidentify(
+        self, name: str, dataset: str, *, detectors: Sequence[Spec] = ("patterns",), actions: dict[str, str] | None = None
+    ) -> Version:
+        """Find personal data and mask, replace, hash, drop or keep it by entity; `actions` such as {"CREDIT_CARD": "drop"}."""
+        arguments = {"name": name, "dataset": dataset, "detectors": detectors, "actions": actions}
+        return self._do("deidentify", arguments, Version)
+
+    def describe(self, dataset: str) -> dict[str, Any]:
+        """Rows, columns, missing values, lengths, languages, labels, splits and drops of a dataset."""
+        return self._do("describe", {"dataset": dataset}, dict[str, Any])
+
+    def documents(self, dataset: str, *, doc_id: str | None = None, limit: int = 20, offset: int = 0) -> Documents:
+        """Rows of a dataset, or the one of that document."""
+        arguments = {"dataset": dataset, "doc_id": doc_id, "limit": limit, "offset": offset}
+        return self._do("documents", arguments, Documents)

@@ -1,0 +1,40 @@
+"""Models: train, evaluate, promote, and where aliases point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from fourfold.application.results import AliasDetail, Spec
+from fourfold.application.sdk import Line
+from fourfold.core.nouns import Version
+from fourfold.storage.versions import AliasMove
+
+
+class Models(Line):
+    """Models: train, evaluate, promote, and where aliases point."""
+
+    def train(self, name: str, dataset: str, family: Spec, *, dev: str | None = None) -> Version:
+        """Train a model of a family, such as {"crf": {"tags": "upos"}}, on the train split of a dataset."""
+        return self._do("train", {"name": name, "dataset": dataset, "family": family, "dev": dev}, Version)
+
+    def evaluate(
+        self, model: str, dataset: str, *, split: Literal["train", "dev", "test"] | None = "dev", name: str | None = None
+    ) -> Version:
+        """Judge a model on a split of a dataset (None: on all of it): a report with figures, intervals and plots."""
+        return self._do("evaluate", {"model": model, "dataset": dataset, "split": split, "name": name}, Version)
+
+    def promote(
+        self, version: str, alias: str, *, gates: Sequence[str] = (), report: str | None = None, reason: str = ""
+    ) -> AliasMove:
+        """Point an alias at a version once its newest report passes every gate, such as "accuracy >= 0.9"."""
+        given = {"version": version, "alias": alias, "gates": gates, "report": report, "reason": reason}
+        return self._do("promote", given, AliasMove)
+
+    def aliases(self, name: str | None = None) -> dict[str, str]:
+        """Where each alias points: `name@alias` → `name@number`."""
+        return self._do("aliases", {"name": name}, dict[str, str])
+
+    def alias(self, name: str, alias: str) -> AliasDetail:
+        """An alias with every move it made."""
+        return self._do("alias", {"name": name, "alias": alias}, AliasDetail)

@@ -1,0 +1,83 @@
+"""Versions, runs and jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fourfold.application.results import (
+    PAGE,
+    AliasDetail,
+    DeploymentDetail,
+    JobPage,
+    RunPage,
+    Shown,
+    Trace,
+    VersionDetail,
+    VersionPage,
+)
+from fourfold.application.sdk import Line
+from fourfold.core.nouns import Kind, Run, RunState
+from fourfold.storage.jobs import Job, JobState
+
+THINGS: dict[str, Any] = {
+    "version": VersionDetail,
+    "alias": AliasDetail,
+    "run": Run,
+    "job": Job,
+    "answer": Trace,
+    "deployment": DeploymentDetail,
+}
+
+
+class Things(Line):
+    """Versions, runs and jobs."""
+
+    def versions(
+        self, *, name: str | None = None, kind: Kind | None = None, limit: int = PAGE, cursor: str | None = None
+    ) -> VersionPage:
+        """Versions, newest first."""
+        return self._do("versions", {"name": name, "kind": kind, "limit": limit, "cursor": cursor}, VersionPage)
+
+    def version(self, ref: str) -> VersionDetail:
+        """A version with its files, inputs, outputs and aliases."""
+        return self._do("version", {"ref": ref}, VersionDetail)
+
+    def version_file(self, ref: str, path: str) -> Path:
+        """A file of a version, verified, in a folder of this machine: read it before the client is closed."""
+        return self._transport.file(ref, path)
+
+    def runs(
+        self,
+        *,
+        verb: str | None = None,
+        name: str | None = None,
+        state: RunState | None = None,
+        limit: int = PAGE,
+        cursor: str | None = None,
+    ) -> RunPage:
+        """Runs, newest first."""
+        return self._do("runs", {"verb": verb, "name": name, "state": state, "limit": limit, "cursor": cursor}, RunPage)
+
+    def run(self, run_id: str) -> Run:
+        """A run: what was done, by whom, from what, and how it ended."""
+        return self._do("run", {"run_id": run_id}, Run)
+
+    def jobs(self, *, state: JobState | None = None, limit: int = PAGE, cursor: str | None = None) -> JobPage:
+        """Jobs, newest first."""
+        return self._do("jobs", {"state": state, "limit": limit, "cursor": cursor}, JobPage)
+
+    def job(self, job_id: str) -> Job:
+        """A job: how far it is, its error or its result."""
+        return self._do("job", {"job_id": job_id}, Job)
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job; what it began leaves nothing."""
+        return self._do("cancel", {"job_id": job_id}, Job)
+
+    def show(self, thing: str) -> Shown:
+        """Whatever a version, alias, run, job, answer, deployment, document id or digest stands for."""
+        shown = self._do("show", {"thing": thing}, Shown)
+        return Shown(shown.what, msgspec.convert(shown.value, THINGS.get(shown.what, Any)))

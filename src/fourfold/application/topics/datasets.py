@@ -1,0 +1,67 @@
+"""Datasets: collect, clean, de-identify, and look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fourfold.application import look
+from fourfold.application.permissions import action
+from fourfold.application.results import Documents, Spec
+from fourfold.application.topics import Hand
+from fourfold.core.nouns import Version
+
+
+class Datasets(Hand):
+    """Datasets: collect, clean, de-identify, and look at them."""
+
+    @action("make")
+    def collect(
+        self, name: str, source: Spec, *, max_bad_lines: int | None = None, max_bad_share: float | None = None
+    ) -> Version:
+        """Collect documents of a source, such as {"files": {"path": "tickets"}}, into a new version of a dataset."""
+        from fourfold.data.collect import collect
+
+        return collect(
+            self.ledger,
+            self.actor,
+            name,
+            source,
+            max_bad_lines=max_bad_lines,
+            max_bad_share=max_bad_share,
+            progress=self.progress,
+        )
+
+    @action("make")
+    def clean(self, name: str, dataset: str, steps: Sequence[Spec]) -> Version:
+        """Pass a dataset through cleaning steps, in order, into a new version."""
+        from fourfold.data.clean import clean
+
+        return clean(self.ledger, self.actor, name, self.ledger.version(dataset), list(steps), progress=self.progress)
+
+    @action("make")
+    def deidentify(
+        self, name: str, dataset: str, *, detectors: Sequence[Spec] = ("patterns",), actions: dict[str, str] | None = None
+    ) -> Version:
+        """Find personal data and mask, replace, hash, drop or keep it by entity; `actions` such as {"CREDIT_CARD": "drop"}."""
+        from fourfold.data.deidentify import deidentify
+
+        return deidentify(
+            self.ledger,
+            self.actor,
+            name,
+            self.ledger.version(dataset),
+            detectors=list(detectors),
+            actions=actions,
+            progress=self.progress,
+        )
+
+    @action("read")
+    def describe(self, dataset: str) -> dict[str, Any]:
+        """Rows, columns, missing values, lengths, languages, labels, splits and drops of a dataset."""
+        return look.describe(self.ledger, self.ledger.version(dataset))
+
+    @action("read")
+    def documents(self, dataset: str, *, doc_id: str | None = None, limit: int = 20, offset: int = 0) -> Documents:
+        """Rows of a dataset, or the one of that document."""
+        return look.documents(self.ledger, self.ledger.version(dataset), doc_id=doc_id, limit=limit, offset=offset)

@@ -1,0 +1,68 @@
+"""Models: train, evaluate, promote, and where aliases point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from fourfold.application import lifecycle, look
+from fourfold.application.permissions import action
+from fourfold.application.results import AliasDetail, Spec
+from fourfold.application.topics import Hand
+from fourfold.core.nouns import Version
+from fourfold.storage.versions import AliasMove
+
+
+class Models(Hand):
+    """Models: train, evaluate, promote, and where aliases point."""
+
+    @action("make")
+    def train(self, name: str, dataset: str, family: Spec, *, dev: str | None = None) -> Version:
+        """Train a model of a family, such as {"crf": {"tags": "upos"}}, on the train split of a dataset."""
+        from fourfold.compute.train import train
+
+        return train(
+            self.ledger,
+            self.actor,
+            name,
+            self.ledger.version(dataset),
+            family,
+            dev=None if dev is None else self.ledger.version(dev),
+            progress=self.progress,
+        )
+
+    @action("make")
+    def evaluate(
+        self, model: str, dataset: str, *, split: Literal["train", "dev", "test"] | None = "dev", name: str | None = None
+    ) -> Version:
+        """Judge a model on a split of a dataset (null: on all of it): a report with figures, intervals and plots."""
+        from fourfold.compute.evaluate import evaluate
+
+        return evaluate(
+            self.ledger,
+            self.actor,
+            self.ledger.version(model),
+            self.ledger.version(dataset),
+            split=split or "all",
+            name=name,
+            progress=self.progress,
+        )
+
+    @action("promote")
+    def promote(
+        self, version: str, alias: str, *, gates: Sequence[str] = (), report: str | None = None, reason: str = ""
+    ) -> AliasMove:
+        """Point an alias at a version once a report passes every gate, such as "accuracy >= 0.9"; null: its newest report."""
+        judged = None if report is None else self.ledger.version(report)
+        found = self.ledger.version(version)
+        return lifecycle.promote(self.ledger, self.actor, found, alias, gates=gates, report=judged, reason=reason)
+
+    @action("read")
+    def aliases(self, name: str | None = None) -> dict[str, str]:
+        """Where each alias points: `name@alias` → `name@number`."""
+        return self.ledger.aliases(name)
+
+    @action("read")
+    def alias(self, name: str, alias: str) -> AliasDetail:
+        """An alias with every move it made."""
+        return look.alias(self.ledger, name, alias)
