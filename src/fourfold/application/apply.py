@@ -19,7 +19,7 @@ from fourfold.application.stages import Stage, stages_of
 from fourfold.core.errors import FourfoldError, NotFound, did_you_mean
 from fourfold.core.nouns import Actor, Version
 from fourfold.data.collect import contents
-from fourfold.data.sources import SOURCES
+from fourfold.data.sources import SOURCES, incremental
 from fourfold.storage.ledger import Ledger
 
 SHOWN = {  # facts of a version that say what a verb did
@@ -170,6 +170,8 @@ def _made_before(ledger: Ledger, run: Rehearsed) -> Version | None:
 def _collected_before(ledger: Ledger, run: Rehearsed) -> Version | None:
     """The version of the same source, if the source still holds the same files."""
     source = SOURCES.build(run.spec["source"])
+    if incremental(source):  # what lies over the network is asked by collect alone, not by every plan
+        return _made_before(ledger, run)
     next(iter(source()), None)  # a folder that is not there is found before anything is made
     found = _made_before(ledger, run)
     return found if found is not None and found.meta["contents"] == contents(source) else None

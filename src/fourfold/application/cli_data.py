@@ -28,6 +28,8 @@ def collect(
     set: Set = (),
     max_bad_lines: Annotated[int | None, Parameter(help="More bad lines than this stop it. Default: no limit.")] = None,
     max_bad_share: Annotated[float | None, Parameter(help="A larger share of bad lines stops it. Default: no limit.")] = None,
+    licence: Annotated[str | None, Parameter(help="Licence of what is collected, such as CC-BY-SA-4.0.")] = None,
+    purpose: Annotated[str | None, Parameter(help="any, research only, evaluation only: what may be made of it.")] = None,
     common: Common = DEFAULT,
 ) -> None:
     """Collect documents into a new version of a dataset."""
@@ -35,7 +37,14 @@ def collect(
     if paths:
         wanted = with_paths(wanted, paths, as_typed=common.remote)
     with opened(common) as client:
-        version = client.collect(name, wanted, max_bad_lines=max_bad_lines, max_bad_share=max_bad_share)
+        version = client.collect(
+            name,
+            wanted,
+            max_bad_lines=max_bad_lines,
+            max_bad_share=max_bad_share,
+            licence=licence,
+            purpose=purpose,  # type: ignore[arg-type]  # collect says what is wrong with it
+        )
     made(common, version, f"fourfold describe {version.ref}")
 
 

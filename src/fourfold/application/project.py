@@ -25,6 +25,7 @@ from fourfold.core.registry import Table
 from fourfold.data.detectors import DETECTORS
 from fourfold.data.sources import SOURCES
 from fourfold.data.steps import STEPS
+from fourfold.data.terms import Purpose
 from fourfold.storage.versions import check_alias, check_name
 
 FILE = "fourfold.yaml"
@@ -54,6 +55,8 @@ class DatasetEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):
     collect: SourceSpec | None = None
     max_bad_lines: Annotated[int | None, Meta(description="More bad lines than this stop the collecting")] = None
     max_bad_share: Annotated[float | None, Meta(description="A larger share of bad lines stops the collecting")] = None
+    licence: Annotated[str | None, Meta(description="Licence of what is collected, such as CC-BY-SA-4.0")] = None
+    purpose: Annotated[Purpose | None, Meta(description="What may be made of it; default: any")] = None
     origin: Annotated[str | None, Meta(description="The dataset that this one is made from")] = msgspec.field(
         name="from", default=None
     )
@@ -238,7 +241,7 @@ def _check_dataset(path: str, entry: DatasetEntry) -> None:
         raise BadSpec(
             f"{path} has no 'from': the dataset that it is made from.", hint=f"For example: {{from: tickets, {verbs[0]}: …}}"
         )
-    for name in ("max_bad_lines", "max_bad_share"):
+    for name in ("max_bad_lines", "max_bad_share", "licence", "purpose"):
         if getattr(entry, name) is not None:
             raise BadSpec(f"{path}.{name} goes with collect only.", hint="Set it where the files are collected.")
     for i, step in enumerate(entry.clean or ()):

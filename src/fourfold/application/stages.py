@@ -62,7 +62,8 @@ def _dataset(name: str, entry: DatasetEntry) -> Stage:
     path = f"datasets.{name}"
     origin = entry.origin or ""
     if entry.collect is not None:
-        limits = {"max_bad_lines": entry.max_bad_lines, "max_bad_share": entry.max_bad_share}
+        limits: dict[str, Any] = {"max_bad_lines": entry.max_bad_lines, "max_bad_share": entry.max_bad_share}
+        limits |= {"licence": entry.licence, "purpose": entry.purpose}
         return Stage(path, "collect", name, "dataset", lambda ref: {"name": name, "source": entry.collect, **limits})
     if entry.clean is not None:
         return Stage(path, "clean", name, "dataset", lambda ref: {"name": name, "dataset": ref(origin), "steps": entry.clean})

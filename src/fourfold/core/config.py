@@ -8,12 +8,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from fourfold.core.build import placed
 from fourfold.core.errors import BadSpec, did_you_mean
+
+LicencePolicy = Literal["allow", "flag", "refuse"]
 
 
 def setting(default: Any, help: str) -> Any:
@@ -36,6 +38,12 @@ class Settings:
     queue_limit: int = setting(1024, "requests that may wait for one engine before the next gets 429")
     seal_seconds: float = setting(3600.0, "age at which a segment of the request log is sealed into Parquet")
     seal_bytes: int = setting(64 << 20, "size at which a segment of the request log is sealed into Parquet")
+    licence_non_commercial: LicencePolicy = setting(
+        "refuse", "allow, flag or refuse: training on and serving data whose licence forbids commercial use"
+    )
+    licence_no_derivatives: LicencePolicy = setting("refuse", "the same for licences that forbid derived works")
+    licence_share_alike: LicencePolicy = setting("flag", "the same for licences that bind what is derived; flag: it is logged")
+    licence_undeclared: LicencePolicy = setting("allow", "the same for data whose licence nobody declared")
 
 
 def read_settings(home: Path, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +26,10 @@ from fourfold.core.registry import split_spec
 from fourfold.data.formats import BadLine, Record
 from fourfold.data.fragments import LEADING, FragmentWriter, Log, columns_of, write_table
 from fourfold.data.reading import Opened, Reader
-from fourfold.data.sources import SOURCES, RawFile, Source
+from fourfold.data.sources import SOURCES, RawFile, Source, incremental
 from fourfold.data.steps import DETAIL, DROPPED
+from fourfold.data.terms import terms
+from fourfold.data.visiting import forget_state, kept_state, visit_of
 from fourfold.storage.artifacts import room_for
 from fourfold.storage.ledger import Ledger
 
@@ -50,25 +53,39 @@ def collect(
     *,
     max_bad_lines: int | None = None,
     max_bad_share: float | None = None,
+    licence: str | None = None,
+    purpose: str | None = None,
     progress: Progress = silent,
 ) -> Version:
     """Read everything that a source holds into a new version of the dataset `name`.
 
-    Raises BadSpec for a wrong setting, BadInput if no document is found or a limit that was set is passed.
+    `licence` and `purpose` are kept with the version, and inherited by every version made from it. A source that is visited
+    goes on where a killed run of the same name and settings ended. Raises BadSpec for a wrong setting, BadInput if no document
+    is found or a limit that was set is passed, Conflict if the same is being collected now.
     """
     source = SOURCES.build(source_spec, path="source")
+    visited = incremental(source)
     limits = Limits(max_bad_lines, max_bad_share)
     spec = {
         "source": {split_spec(source_spec, path="source")[0]: settings_of(source)},
         "max_bad_lines": max_bad_lines,
         "max_bad_share": max_bad_share,
     }
-    with (
-        ledger.run(STEP, kind="dataset", name=name, spec=spec, inputs=[], actor=actor, progress=progress) as run,
-        room_for(f"the dataset {name}"),
-    ):
-        run.meta.update(collect_into(run.folder, source, limits, progress=run.progress))
+    declared = terms(licence, purpose)
+    spec |= declared  # only what is declared: recipes of before stay what they were
+    with ExitStack() as held:
+        run = held.enter_context(
+            ledger.run(STEP, kind="dataset", name=name, spec=spec, inputs=[], actor=actor, progress=progress)
+        )
+        held.enter_context(room_for(f"the dataset {name}"))
+        files: Iterable[RawFile] | None = None
+        if visited is not None:
+            state = held.enter_context(kept_state(ledger.home, name, spec["source"]))
+            files = visited.visit(visit_of(ledger, name, spec["source"], state, run))
+        run.meta.update(collect_into(run.folder, source, limits, files=files, progress=run.progress), **declared)
         run.metrics({key: run.meta[key] for key in ("rows", "files", "bad")})
+    if visited is not None:
+        forget_state(ledger.home, name, spec["source"])
     return run.version
 
 
@@ -129,16 +146,17 @@ def collect_into(
     source: Source,
     limits: Limits = Limits(),
     *,
+    files: Iterable[RawFile] | None = None,
     now: Callable[[], float] = time.time,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write a source's documents, raw bytes and drop log into `folder`; the figures for the version's meta.
 
-    Raises BadInput if there is no document, or a limit is passed.
+    `files` is what was found, where the source was asked already. Raises BadInput if there is no document, or a limit is
+    passed.
     """
-    fetched_at = datetime.fromtimestamp(int(now() * 1000) / 1000, UTC)
-    found = _Collected(folder, Reader(source), limits, fetched_at, FragmentWriter(folder))
-    for n, file in enumerate(source(), start=1):
+    found = _Collected(folder, Reader(source), limits, _moment(now()), FragmentWriter(folder))
+    for n, file in enumerate(source() if files is None else files, start=1):
         _take(found, file)
         progress(n, None, "files")
     if not found.writer.rows:
@@ -165,6 +183,10 @@ def collect_into(
     return meta
 
 
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+
+
 def document_id(path: str, content: bytes, occurrence: int) -> str:
     """`doc_` + 26 base-32 digits (130 bits) of BLAKE3 over the file's path, the record's own content, and its number among
     equal records of the file: it does not depend on where in the file the record stands.
@@ -176,7 +198,7 @@ def document_id(path: str, content: bytes, occurrence: int) -> str:
 def _take(found: _Collected, file: RawFile) -> None:
     opened = found.reader.open(file)
     if isinstance(opened, str):
-        _leave_out(found, file.path, None, opened)
+        _leave_out(found, file.path, None, opened, file.detail)
         return
     assert file.data is not None
     target = found.folder / "raw" / file.path
@@ -188,7 +210,7 @@ def _take(found: _Collected, file: RawFile) -> None:
     for record in opened.records:
         any_line = True
         if isinstance(record, Record):
-            record = _add(found, file.path, digest, record, opened, seen)
+            record = _add(found, file, digest, record, opened, seen)
         if isinstance(record, BadLine):
             _leave_out(found, file.path, record.line, record.reason, record.detail)
     if not any_line:
@@ -196,8 +218,9 @@ def _take(found: _Collected, file: RawFile) -> None:
     _note(found, file, digest, opened, found.writer.rows - rows, found.bad - bad)
 
 
-def _add(found: _Collected, path: str, digest: str, record: Record, opened: Opened, seen: Counter[bytes]) -> BadLine | None:
+def _add(found: _Collected, file: RawFile, digest: str, record: Record, opened: Opened, seen: Counter[bytes]) -> BadLine | None:
     """One more document. A BadLine if it cannot be stored."""
+    path, fields = file.path, {**file.fields, **record.fields}
     try:
         content = msgspec.json.encode([record.text, record.fields], order="deterministic")
     except UnicodeEncodeError:  # lone surrogates
@@ -208,16 +231,16 @@ def _add(found: _Collected, path: str, digest: str, record: Record, opened: Open
         "text": record.text,
         "source": f"{path}#{record.line}",
         "source_digest": digest,
-        "fetched_at": found.fetched_at,
+        "fetched_at": found.fetched_at if file.fetched_at is None else _moment(file.fetched_at),
     }
     seen[key] += 1
     if opened.split:
         row["split"] = opened.split
-    for name, value in record.fields.items():
+    for name, value in fields.items():
         if name == "split" and "split" not in row and isinstance(value, str) and value.strip().lower() in SPLIT_WORDS:
             row["split"] = SPLIT_WORDS[value.strip().lower()]
         else:
-            row[_free_name(found, name, record.fields)] = value
+            row[_free_name(found, name, fields)] = value
     found.writer.add(row, len(content))
     return None
 

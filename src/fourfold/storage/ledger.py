@@ -17,7 +17,7 @@ from fourfold.core.fingerprint import fingerprint
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Actor, Deployment, Kind, Role, Run, Version
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, versions
+from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, terms, versions
 from fourfold.storage.blobs.local import Local
 from fourfold.storage.database import Database
 
@@ -127,7 +127,7 @@ class Ledger:
                 row.id,
                 time.time(),
                 manifest.size_bytes,
-                dict(open_run.meta),
+                terms.inherited(inputs, open_run.meta),
             )
             versions.insert(connection, made, inputs)
             audit.record(connection, row.actor, row.verb, made.ref, {"run": row.id, "digest": made.digest})

@@ -8,16 +8,28 @@ from typing import Any
 from fourfold.application.results import Documents, Spec
 from fourfold.application.sdk import Line
 from fourfold.core.nouns import Version
+from fourfold.data.terms import Purpose
 
 
 class Datasets(Line):
     """Datasets: collect, clean, de-identify, and look at them."""
 
     def collect(
-        self, name: str, source: Spec, *, max_bad_lines: int | None = None, max_bad_share: float | None = None
+        self,
+        name: str,
+        source: Spec,
+        *,
+        max_bad_lines: int | None = None,
+        max_bad_share: float | None = None,
+        licence: str | None = None,
+        purpose: Purpose | None = None,
     ) -> Version:
-        """Collect documents of a source, such as {"files": {"path": "tickets"}}, into a new version of a dataset."""
+        """Collect documents of a source, such as {"files": {"path": "tickets"}}, into a new version of a dataset.
+
+        Every version made from it inherits its licence and purpose.
+        """
         arguments = {"name": name, "source": source, "max_bad_lines": max_bad_lines, "max_bad_share": max_bad_share}
+        arguments |= {"licence": licence, "purpose": purpose}
         return self._do("collect", arguments, Version)
 
     def clean(self, name: str, dataset: str, steps: Sequence[Spec]) -> Version:

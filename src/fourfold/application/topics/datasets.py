@@ -10,6 +10,7 @@ from fourfold.application.permissions import action
 from fourfold.application.results import Documents, Spec
 from fourfold.application.topics import Hand
 from fourfold.core.nouns import Version
+from fourfold.data.terms import Purpose
 
 
 class Datasets(Hand):
@@ -17,9 +18,19 @@ class Datasets(Hand):
 
     @action("make")
     def collect(
-        self, name: str, source: Spec, *, max_bad_lines: int | None = None, max_bad_share: float | None = None
+        self,
+        name: str,
+        source: Spec,
+        *,
+        max_bad_lines: int | None = None,
+        max_bad_share: float | None = None,
+        licence: str | None = None,
+        purpose: Purpose | None = None,
     ) -> Version:
-        """Collect documents of a source, such as {"files": {"path": "tickets"}}, into a new version of a dataset."""
+        """Collect documents of a source, such as {"files": {"path": "tickets"}}, into a new version of a dataset.
+
+        Every version made from it inherits its licence and purpose.
+        """
         from fourfold.data.collect import collect
 
         return collect(
@@ -29,6 +40,8 @@ class Datasets(Hand):
             source,
             max_bad_lines=max_bad_lines,
             max_bad_share=max_bad_share,
+            licence=licence,
+            purpose=purpose,
             progress=self.progress,
         )
 

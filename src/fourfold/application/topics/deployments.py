@@ -9,6 +9,7 @@ from fourfold.application import answers, lifecycle, look
 from fourfold.application.permissions import action
 from fourfold.application.results import DeploymentDetail
 from fourfold.application.serving.routing import limits_of
+from fourfold.application.terms import check_use
 from fourfold.application.topics import Hand
 from fourfold.core.errors import BadSpec
 from fourfold.core.nouns import Deployment, Route
@@ -34,6 +35,7 @@ class Deployments(Hand):
                 f"{name}: give either one version or a list of routes.", hint="For example: fourfold deploy words zh-words@3"
             )
         wanted = list(routes) if version is None else [Route(version)]
+        check_use([self.ledger.version(route.version) for route in wanted], "deploy", self.settings)
         limits_of(limits or {})  # only what was given is kept: the rest follows the home's settings
         deployed = lifecycle.deploy(
             self.ledger, self.actor, name, wanted, limits=limits or {}, reason=reason, expected_revision=expected_revision

@@ -8,6 +8,7 @@ from typing import Literal
 from fourfold.application import lifecycle, look
 from fourfold.application.permissions import action
 from fourfold.application.results import AliasDetail, Spec
+from fourfold.application.terms import check_use
 from fourfold.application.topics import Hand
 from fourfold.core.nouns import Version
 from fourfold.storage.versions import AliasMove
@@ -21,6 +22,8 @@ class Models(Hand):
         """Train a model of a family, such as {"crf": {"tags": "upos"}}, on the train split of a dataset."""
         from fourfold.compute.train import train
 
+        made_from = [self.ledger.version(ref) for ref in (dataset, *([dev] if dev else []))]
+        check_use(made_from, "train", self.settings)
         return train(
             self.ledger,
             self.actor,

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
+from fourfold.core.progress import Progress, silent
 from fourfold.core.registry import Table
 
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """Bytes as they were found. `path` is relative, with forward slashes; where `data` is None, `reason` says why."""
+    """Bytes as they were found. `path` is relative, with forward slashes; where `data` is None, `reason` says why.
+
+    `fields` become columns of each document of the file (its address, say), unless its format says them itself.
+    """
 
     path: str
     data: bytes | None
     modified_at: float  # Unix seconds
     reason: str = ""
+    detail: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    fetched_at: float | None = None  # Unix seconds; None: now
 
 
 class Source(Protocol):
@@ -36,6 +45,43 @@ class Source(Protocol):
     def splits(self) -> Mapping[str, str]: ...
 
     def __call__(self) -> Iterator[RawFile]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The newest version of the dataset that the same kind of source left."""
+
+    raw: Path  # its raw files
+    memory: Path  # what the source wrote to `Visit.memory` then; it may not be there
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One collecting from a source that is asked in pieces.
+
+    `state` is a folder that outlives a killed run, and is handed to the next run of the same name and settings: what lies
+    there need not be fetched again. It goes when a version has been made. What is written to `memory` is kept in the version,
+    for the visit after this. `connection` holds what is known of the account; see `data/connections.py`.
+    """
+
+    state: Path
+    memory: Path
+    previous: Previous | None = None
+    connection: Path | None = None
+    progress: Progress = silent
+    now: Callable[[], float] = time.time
+
+
+@runtime_checkable
+class Incremental(Protocol):
+    """A source that is visited instead of called: it remembers what it fetched, in a run and from run to run."""
+
+    def visit(self, visit: Visit, /) -> Iterator[RawFile]: ...
+
+
+def incremental(source: object) -> Incremental | None:
+    """The source, if it is one that is visited."""
+    return source if isinstance(source, Incremental) else None
 
 
 SOURCES = Table("source", {"files": "fourfold.data.sources.files:Files"})
