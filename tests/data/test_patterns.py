@@ -50,6 +50,13 @@ def found(text: str) -> list[tuple[str, str]]:
         ("(or home 415-782-7822)", [("PHONE_NUMBER", "415-782-7822")]),
         ("San Diego, CA 92101 619-696-6966", [("PHONE_NUMBER", "619-696-6966")]),
         ("+49 152 28817386", [("PHONE_NUMBER", "+49 152 28817386")]),
+        ("吴平，9558805025136580，麻烦打款", [("CN_BANK_CARD", "9558805025136580")]),
+        (
+            "车牌沪A12345，访客粤B·D12345、京A1234学",
+            [("CN_PLATE", "沪A12345"), ("CN_PLATE", "粤B·D12345"), ("CN_PLATE", "京A1234学")],
+        ),
+        ("税号91350203F39AQ87NY3。", [("CN_USCC", "91350203F39AQ87NY3")]),
+        ("护照号：E12345678，passport no. EA1234567", [("CN_PASSPORT", "E12345678"), ("CN_PASSPORT", "EA1234567")]),
     ],
 )
 def test_found(text: str, expected: list[tuple[str, str]]) -> None:
@@ -79,6 +86,8 @@ def test_found(text: str, expected: list[tuple[str, str]]) -> None:
         "me@home, @handle, a@b, x@y.z1",
         "Houston, Texas 77030-2707 Office",
         "reviews-004940-0003",
+        "请打客服电话。时间戳1767648027，单号834261007083859，金额47703.95元",
+        "税号91350203F39AQ87NY4，编号E12345678，京ABCDEFG，苏Z区12345",
     ],
 )
 def test_decoys(text: str) -> None:

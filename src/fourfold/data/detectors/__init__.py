@@ -31,4 +31,10 @@ class Detector(Protocol):
     def __call__(self, texts: Sequence[str], /) -> list[list[Finding]]: ...
 
 
-DETECTORS = Table("detector", {"patterns": "fourfold.data.detectors.patterns:Patterns"})
+DETECTORS = Table(
+    "detector",
+    {
+        "patterns": "fourfold.data.detectors.patterns:Patterns",
+        "dictionary": "fourfold.data.detectors.dictionary:Dictionary",
+    },
+)

@@ -1,4 +1,4 @@
-"""Personal data that has a form: e-mail and IP addresses, phone, card and identity numbers."""
+"""Personal data that has a form: e-mail and IP addresses, phone, card, identity and passport numbers, number plates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Literal
 
 import phonenumbers
 from stdnum import luhn
-from stdnum.cn import ric
+from stdnum.cn import ric, uscc
 
 from fourfold.core.errors import BadSpec, did_you_mean
 from fourfold.data.detectors import Finding
 
-Entity = Literal["EMAIL_ADDRESS", "CN_ID_CARD", "CN_BANK_CARD", "CREDIT_CARD", "CN_MOBILE", "IP_ADDRESS", "PHONE_NUMBER"]
+Entity = Literal[
+    "EMAIL_ADDRESS", "CN_ID_CARD", "CN_BANK_CARD", "CREDIT_CARD", "CN_USCC", "CN_PASSPORT", "CN_PLATE", "CN_MOBILE",
+    "IP_ADDRESS", "PHONE_NUMBER",
+]  # fmt: skip
 Hits = Iterator[tuple[int, int, Entity, float]]
 
 WORTH_A_LOOK = re.compile("[0-9@０-９＠]|::")
@@ -35,9 +38,22 @@ PROVINCES = frozenset(  # first two digits, GB/T 2260
     for n in (*range(11, 16), *range(21, 24), *range(31, 38), *range(41, 47), *range(50, 55), *range(61, 66), 71, 81, 82, 83)
 )
 
+# Unified social credit code, GB 32100: authority, kind, six digits of place, nine of the organisation, check digit.
+USCC = re.compile(r"(?<![0-9A-Za-z])[1-9AN-Y][1-59]\d{6}[0-9A-HJ-NP-RT-UW-Y]{10}(?![0-9A-Za-z])")
+
+# Number plates, GA 36: province, office, five signs or, for electric cars, six, among them at most two letters, never I or O.
+PLATE = re.compile(
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Za-hj-np-z][ ·•・.\-]?"
+    r"([0-9A-HJ-NP-Za-hj-np-z]{4}[学警挂港澳]|[0-9A-HJ-NP-Za-hj-np-z]{5,6})(?![0-9A-Za-z])"
+)
+
+# Passports: ordinary (E or G, a second letter since 2017), of service and diplomatic ones (P, S, D).
+PASSPORT = re.compile(r"(?<![0-9A-Za-z])(?:[EeGg]\d{8}|[Ee][A-HJ-NP-Za-hj-np-z]\d{7}|[DdSsPp][Ee]?\d{7,8})(?![0-9A-Za-z])")
+PASSPORT_BEFORE = re.compile(r"(?:护照|旅行证件|\bpassports?\b)[^\n0-9]{0,20}$", re.IGNORECASE)
+
 # Twelve to nineteen digits, unbroken or in the groups that cards are printed in.
 CARD = re.compile(
-    r"(?<![0-9A-Za-z.,\-])(?:\d{12,19}|\d{4}([ \-])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{4}([ \-])\d{6}\2\d{4,5})"
+    r"(?<![0-9A-Za-z])(?<![0-9][.,\-])(?:\d{12,19}|\d{4}([ \-])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{4}([ \-])\d{6}\2\d{4,5})"
     r"(?![0-9A-Za-z])"
 )
 CARD_ISSUERS = re.compile(  # first digits and lengths: ISO/IEC 7812, as issuers publish them
@@ -86,19 +102,21 @@ OTHER_BEFORE = re.compile(
     r"|卡号|税号|账号|帐号|条码|批号|验证码|会员号?)(?:[ ]?(?:no\.?|number|nr\.?|num|code|号码?|#))?[^\n0-9]{0,12}$",
     re.IGNORECASE,
 )
+NEVER_BEFORE = re.compile(r"(?:\btimestamp|时间戳|流水号?|单号|金额)[^\n0-9]{0,4}$", re.IGNORECASE)  # however near a phone is
 IBAN_BEFORE = re.compile(r"\b[A-Z]{2}\d\d(?: ?[0-9A-Z]{4}){0,6} ?$")
 DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 DATE = re.compile(rf"(?:19|20)\d\d[.\-/ ]?(?:0?[1-9]|1[0-2])[.\-/ ]?{DAY}(?!\d)|{DAY}[./\-]{DAY}[./\-](?:19|20)\d\d")
 YEARS = re.compile(r"(?:19|20)\d\d ?[\-/] ?(?:19|20)\d\d")
-NO_PHONE = re.compile(r"\d{5}-\d{4}|\d+\.\d{5,}")  # ZIP+4; a decimal number
+NO_PHONE = re.compile(r"\d{5}-\d{4}|\d+\.(?:\d\d?|\d{5,})")  # ZIP+4; an amount; a decimal number
 BEFORE, AFTER = 48, 16  # characters of context
 
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Entities by form and check: e-mail addresses; Chinese identity cards (GB 11643: province, date of birth, check digit);
-    cards (issuer's digits, length, Luhn; Chinese ones begin with 62); Chinese mobile numbers; IP addresses (v4, v6); phone
-    numbers that are valid in one of `regions`, or that stand beside a word such as "call" or 电话.
+    """Entities by form and check: e-mail addresses; Chinese identity cards (GB 11643: province, date of birth, check digit) and
+    unified social credit codes (GB 32100: check digit); cards (issuer's digits, length, Luhn; Chinese ones begin with 62);
+    Chinese passports beside the word, number plates and mobile numbers; IP addresses (v4, v6); phone numbers that are valid in
+    one of `regions`, or that stand beside a word such as "call" or 电话.
 
     Full-width digits and letters count as their half-width forms. Where findings overlap the first of that order is kept.
     """
@@ -108,6 +126,9 @@ class Patterns:
         "CN_ID_CARD",
         "CN_BANK_CARD",
         "CREDIT_CARD",
+        "CN_USCC",
+        "CN_PASSPORT",
+        "CN_PLATE",
         "CN_MOBILE",
         "IP_ADDRESS",
         "PHONE_NUMBER",
@@ -142,8 +163,27 @@ def _emails(text: str, _part: Patterns) -> Hits:
 def _id_cards(text: str, _part: Patterns) -> Hits:
     for match in ID_CARD.finditer(text):
         number = ric.compact(match[0])
-        if number[:2] in PROVINCES and number[-1] == ric.calc_check_digit(number) and _is_date(number[6:14]):
+        if _is_of_a_person(number) and number[-1] == ric.calc_check_digit(number):
             yield match.start(), match.end(), "CN_ID_CARD", 1.0
+
+
+def _credit_codes(text: str, _part: Patterns) -> Hits:
+    for match in USCC.finditer(text):
+        if uscc.is_valid(match[0]) and not _is_of_a_person(match[0]):
+            yield match.start(), match.end(), "CN_USCC", 1.0
+
+
+def _plates(text: str, _part: Patterns) -> Hits:
+    for match in PLATE.finditer(text):
+        letters = sum(sign.isascii() and sign.isalpha() for sign in match[1])
+        if letters <= 2:
+            yield match.start(), match.end(), "CN_PLATE", 0.95
+
+
+def _passports(text: str, _part: Patterns) -> Hits:
+    for match in PASSPORT.finditer(text):
+        if PASSPORT_BEFORE.search(text, max(0, match.start() - BEFORE), match.start()):
+            yield match.start(), match.end(), "CN_PASSPORT", 0.95
 
 
 def _cards(text: str, _part: Patterns) -> Hits:
@@ -153,6 +193,8 @@ def _cards(text: str, _part: Patterns) -> Hits:
             continue
         if CN_CARD.fullmatch(digits):
             yield match.start(), match.end(), "CN_BANK_CARD", 0.99
+        elif NEVER_BEFORE.search(text, max(0, match.start() - BEFORE), match.start()) or _is_of_a_person(digits):
+            continue  # one in ten numbers of a parcel, or of a person with a slip in it, has a card's check digit
         elif CARD_ISSUERS.fullmatch(digits) or CARD_BEFORE.search(text, max(0, match.start() - BEFORE), match.start()):
             yield match.start(), match.end(), "CREDIT_CARD", 0.95
 
@@ -204,6 +246,8 @@ def _phone_score(text: str, start: int, end: int, regions: Sequence[str]) -> flo
     if not 7 <= len(digits) <= 15 or DATE.match(number) or YEARS.match(number) or NO_PHONE.fullmatch(number):
         return 0.0
     before = max(0, start - BEFORE)
+    if NEVER_BEFORE.search(text, before, start):
+        return 0.0
     other = OTHER_BEFORE.search(text, before, start)
     if number.lstrip("( ").startswith(("+", "00")) and not (other and "+" not in number):
         return 0.99 if _possible_abroad(number) else 0.0
@@ -236,6 +280,17 @@ def _valid(number: str, region: str) -> bool:
         return False
 
 
+def _is_of_a_person(number: str) -> bool:
+    """Whether 18 digits begin as an identity number does: a province, a place, a date of birth."""
+    return (
+        len(number) == 18
+        and number[:2] in PROVINCES
+        and number[:17].isdigit()
+        and "18" <= number[6:8] <= "20"
+        and _is_date(number[6:14])
+    )
+
+
 def _is_date(digits: str) -> bool:
     try:
         date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
@@ -249,4 +304,14 @@ def _is_zero(packed: bytes) -> bool:
 
 
 # In the order in which they have first choice.
-FINDERS: tuple[Callable[[str, Patterns], Hits], ...] = (_emails, _id_cards, _cards, _mobiles, _addresses, _phones)
+FINDERS: tuple[Callable[[str, Patterns], Hits], ...] = (
+    _emails,
+    _id_cards,
+    _cards,
+    _credit_codes,
+    _passports,
+    _plates,
+    _mobiles,
+    _addresses,
+    _phones,
+)
