@@ -8,26 +8,50 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.s3_server import S3Server
 
-from fourfold.core.errors import Corrupt, NotFound
+from fourfold.core.errors import BadInput, Corrupt, NotFound, NotReady
 from fourfold.core.fingerprint import digest_bytes
 from fourfold.storage.blobs import Blobs
 from fourfold.storage.blobs.local import Local
+from fourfold.storage.blobs.s3 import S3
+from fourfold.storage.encrypt import OVERHEAD, Keys, create_keys, rotate_keys
+from fourfold.storage.seal import Seal
 
 ONE = b"the first bytes"
 DIGEST = digest_bytes(ONE)
 
 
-@pytest.fixture(params=["local"])
+SEAL = Seal(Keys("00" * 8, {"00" * 8: bytes(range(32))}))
+ACCOUNT = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+
+@pytest.fixture
+def s3_server() -> Iterator[S3Server]:
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["local", "local sealed", "s3", "s3 sealed"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Blobs]:
     """An empty store of each kind."""
-    opened = Local(tmp_path / "blobs")
+    seal = SEAL if "sealed" in request.param else None
+    if "s3" in request.param:
+        server = request.getfixturevalue("s3_server")
+        opened = S3("s3://bucket/deep/folder", endpoint=server.endpoint, seal=seal, environment=ACCOUNT)
+        plant.objects = server.objects  # type: ignore[attr-defined]
+    else:
+        opened = Local(tmp_path / "blobs", seal)
     yield opened
     opened.close()
 
 
 def plant(blobs: Blobs, digest: str, data: bytes) -> None:
     """Put bytes under a digest that is not theirs, as a failing disk would."""
+    if isinstance(blobs, S3):
+        plant.objects[f"/bucket/deep/folder/chunks/{digest[:2]}/{digest[2:]}"] = data  # type: ignore[attr-defined]
+        return
     assert isinstance(blobs, Local)
     path = blobs.folder / digest[:2] / digest[2:]
     path.parent.mkdir(exist_ok=True)
@@ -64,7 +88,7 @@ def test_what_is_not_there_is_not_found(blobs, tmp_path):
 @pytest.mark.parametrize("wrong", [b"the f1rst bytes", b"the first", b""])
 def test_wrong_bytes_are_never_handed_out_and_a_put_replaces_them(blobs, tmp_path, wrong):
     plant(blobs, DIGEST, wrong)
-    with pytest.raises(Corrupt, match="not what was stored"):
+    with pytest.raises(Corrupt, match=r"not what was stored|is not sealed"):
         blobs.get(DIGEST)
     blobs.put(DIGEST, ONE)
     assert blobs.get(DIGEST) == ONE
@@ -89,7 +113,8 @@ def test_it_lists_what_it_has(blobs):
         data = b"x" * i
         wanted[digest_bytes(data)] = i
         blobs.put(digest_bytes(data), data)
-    assert dict(blobs.digests()) == wanted
+    more = OVERHEAD if blobs.seal else 0
+    assert dict(blobs.digests()) == {digest: size + more for digest, size in wanted.items()}
     assert len(list(blobs.digests())) == 40
 
 
@@ -109,3 +134,33 @@ def test_a_folder_of_blobs_holds_nothing_else(tmp_path):
     (blobs.folder / "lost+found").mkdir()
     (blobs.folder / DIGEST[:2] / "notes.txt").write_text("not a blob")
     assert [digest for digest, _ in blobs.digests()] == [DIGEST]
+
+
+def test_a_service_that_is_down_is_said_to_be(s3_server):
+    blobs = S3("s3://bucket", endpoint=s3_server.endpoint, environment=ACCOUNT, timeout_seconds=0.3)
+    blobs.put(DIGEST, ONE)
+    s3_server.down = True
+    for act in (lambda: blobs.get(DIGEST), lambda: blobs.has(DIGEST), lambda: blobs.put(DIGEST, ONE)):
+        with pytest.raises(NotReady, match="s3://bucket does not answer"):
+            act()
+    with pytest.raises(NotReady):
+        list(blobs.digests())
+    with pytest.raises(BadInput, match="is no bucket"):
+        S3("https://bucket", environment=ACCOUNT)
+
+
+def test_a_sealed_store_opens_with_every_key_and_seals_with_the_newest(tmp_path):
+    old = Seal(create_keys(tmp_path / "keys"))
+    Local(tmp_path / "blobs", old).put(DIGEST, ONE)
+    path = tmp_path / "blobs" / DIGEST[:2] / DIGEST[2:]
+    first = path.read_bytes()
+    assert ONE not in first
+    both = Local(tmp_path / "blobs", Seal(rotate_keys(tmp_path / "keys")))
+    assert both.get(DIGEST) == ONE
+    both.put(DIGEST, ONE)  # seals it anew
+    assert path.read_bytes() != first
+    assert both.get(DIGEST) == ONE
+    for act in (lambda: Local(tmp_path / "blobs", old).get(DIGEST), lambda: Local(tmp_path / "blobs", old).put(DIGEST, ONE)):
+        with pytest.raises(NotReady, match="does not hold"):  # not taken for missing, and not written over
+            act()
+    assert both.get(DIGEST) == ONE

@@ -17,9 +17,9 @@ from fourfold.core.fingerprint import fingerprint
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Actor, Deployment, Kind, Role, Run, Version
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, terms, versions
-from fourfold.storage.blobs.local import Local
+from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, store_rows, terms, versions
 from fourfold.storage.database import Database
+from fourfold.storage.stores import Stores
 
 Made = TypeVar("Made")
 
@@ -30,7 +30,7 @@ class Ledger:
     def __init__(self, home: Path, database: Database) -> None:
         self.home = home
         self.database = database
-        self.blobs = Local(home / "blobs")
+        self.blobs = Stores.of_home(home, database)
         self.materialised = artifacts.Materialised(home / "cache" / "versions", database, self.blobs)
 
     @classmethod
@@ -113,9 +113,11 @@ class Ledger:
         return row
 
     def _publish(self, row: Run, kind: Kind, inputs: tuple[Version, ...], open_run: runs.OpenRun) -> Version:
+        names = self.blobs.refresh(self.home, self.database)
         manifest = artifacts.store(open_run.folder, self.blobs)  # durable before the row that makes it visible
 
         def publish(connection: sa.Connection) -> Version:
+            store_rows.unchanged(connection, names)
             number = versions.next_number(connection, row.name, kind)
             artifacts.insert(connection, manifest)
             made = Version(
@@ -296,6 +298,7 @@ class Ledger:
         folder.mkdir(parents=True)
         try:
             shutil.copyfile(path, folder / "requests.parquet")
+            self.blobs.refresh(self.home, self.database)
             manifest = artifacts.store(folder, self.blobs)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

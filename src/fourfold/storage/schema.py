@@ -192,3 +192,22 @@ counter = _table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+store = _table(
+    "store",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),  # a name in storage.blobs.BLOBS
+    sa.Column("settings_json", sa.Text, nullable=False),  # where it is, and names of variables and key files: no secrets
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("added_at", sa.Float, nullable=False),
+    sa.Column("copied_to", sa.Text, nullable=False),  # the last chunk that copying came to; it goes on behind it
+    sa.Column("scrubbed_to", sa.Text, nullable=False),
+    sa.Column("scrubbed_at", sa.Float),  # when it was last read from end to end
+    sa.Column("scrub_json", sa.Text, nullable=False),  # what the reading found
+)
+
+moved_chunk = _table(
+    "moved_chunk",
+    sa.Column("chunk", sa.Text, primary_key=True),
+    sa.Column("store", sa.Text, sa.ForeignKey("store.name"), nullable=False),  # the primary need not have it
+)

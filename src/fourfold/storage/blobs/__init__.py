@@ -47,4 +47,10 @@ class Blobs(Protocol):
     def close(self) -> None: ...
 
 
-BLOBS = Table("blob store", {"local": "fourfold.storage.blobs.local:Local"})
+BLOBS = Table(
+    "blob store",
+    {
+        "local": "fourfold.storage.blobs.local:Local",
+        "s3": "fourfold.storage.blobs.s3:S3",
+    },
+)

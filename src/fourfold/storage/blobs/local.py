@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fourfold.core.errors import Corrupt, NotFound
 from fourfold.core.fingerprint import digest_bytes, digest_file
+from fourfold.storage.seal import Seal
 
 READ_ONLY = 0o444
 FICLONE = 0x40049409  # ioctl: share another file's blocks until one of the two is changed (btrfs, xfs, bcachefs)
@@ -23,8 +24,9 @@ FOLDER, REST = re.compile("[0-9a-f]{2}"), re.compile("[0-9a-f]{62}")
 class Local:
     """A folder of blobs. Plain `os` calls: data and folder are synced before a name is visible, so a name means whole bytes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seal: Seal | None = None) -> None:
         self.folder = folder
+        self.seal = seal
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, digest: str, data: bytes, /) -> None:
@@ -35,7 +37,7 @@ class Local:
         temporary = self._temporary()
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                file.write(data if self.seal is None else self.seal.close_up(digest, data))
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(READ_ONLY)
@@ -46,6 +48,8 @@ class Local:
     def put_file(self, digest: str, path: Path, /) -> None:
         """Keep a whole file as one blob without copying where the file system allows; the file becomes read-only."""
         target = self._path(digest)
+        if self.seal is not None:
+            return self.put(digest, path.read_bytes())
         if self._is_whole(digest):
             return sync_folder(target.parent)
         descriptor = os.open(path, os.O_RDONLY)
@@ -71,6 +75,8 @@ class Local:
             data = self._path(digest).read_bytes()
         except FileNotFoundError:
             raise NotFound(f"Chunk {digest[:16]}… is missing from {self.folder}.", hint="Run: fourfold doctor") from None
+        if self.seal is not None:
+            data = self.seal.open(digest, data)
         if digest_bytes(data) != digest:
             raise Corrupt(f"Chunk {digest[:16]}… in {self.folder} is not what was stored.", hint="Run: fourfold doctor")
         return data
@@ -86,7 +92,7 @@ class Local:
         """
         source = self._path(digest)
         try:
-            return target.exists() or _cloned(source, target) or _linked(source, target)
+            return self.seal is None and (target.exists() or _cloned(source, target) or _linked(source, target))
         except OSError:
             return False
 
@@ -118,8 +124,11 @@ class Local:
     def _is_whole(self, digest: str) -> bool:
         """Whether the right bytes are there: what was torn by a power cut or changed since is not kept, but written anew."""
         try:
-            return digest_file(self._path(digest)) == digest
-        except FileNotFoundError:
+            if self.seal is None:
+                return digest_file(self._path(digest)) == digest
+            raw = self._path(digest).read_bytes()
+            return digest_bytes(self.seal.open(digest, raw)) == digest and self.seal.is_newest(raw)
+        except (FileNotFoundError, Corrupt):
             return False
 
     def _temporary(self) -> Path:
