@@ -96,6 +96,12 @@ def postgres_socket() -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs, for tests that start servers of their own."""
+    return _postgres_programs()
+
+
 @pytest.fixture
 def postgres_url(postgres_socket: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty database."""

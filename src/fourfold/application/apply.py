@@ -102,7 +102,8 @@ class _Applying:
             waits = waits or any(is_imagined(version) for version in run.inputs)
             found = None if waits else UNCHANGED.get(stage.verb, _made_before)(self.ledger, run)
         stands_for = found or (run.inputs[0] if stage.kind is None else imagine(stage.makes, stage.kind))
-        return self._outcome(stage, "unchanged" if found else "planned", stands_for, run, time.perf_counter() - begun)
+        done = "done" if found and self.ledger.made_in_this_job(found) else "unchanged"  # by a worker of it that died
+        return self._outcome(stage, done if found else "planned", stands_for, run, time.perf_counter() - begun)
 
     def make_true(self, stage: Stage, outcome: StageOutcome, watch: Watch | None) -> StageOutcome:
         """Do a planned stage, unless what came before it turned out to have changed nothing."""

@@ -190,6 +190,8 @@ def _so_far(job: Any) -> str:
 
     if job.error:
         return short(job.error.get("message", ""))
+    if job.state == "queued":
+        return short(f"waits for {job.waits_for}")
     p = job.progress
     return f"{p['done']:,.0f} of {p['total']:,.0f} {p['unit']}" if p.get("total") else ""
 

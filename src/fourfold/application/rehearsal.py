@@ -38,6 +38,7 @@ class Rehearsal(Ledger):
             ledger.blobs,
             ledger.materialised,
         )
+        self.claim = ledger.claim
         self.imagined = imagined
 
     @contextmanager

@@ -13,13 +13,17 @@ from fourfold.application.platform import Platform
 from fourfold.core.errors import Conflict
 from fourfold.storage import jobs
 from fourfold.storage.jobs import Job
+from fourfold.storage.leases import home_id
+
+OF_THIS_HOME = ("collect", "apply")  # they name files of the machine that was asked; another takes them once it is gone
 
 
 def submit(act: Act, platform: Platform, arguments: Mapping[str, Any], key: str | None) -> Job:
     """Queue a long act. The same key gives the same job; raises NotPermitted before anything is queued."""
     permit(platform.actor, act.action, act.name)
+    home = home_id(platform.ledger.home) if act.name in OF_THIS_HOME else ""
     with platform.ledger.write() as connection:
-        return jobs.submit(connection, platform.actor, act.name, msgspec.to_builtins(arguments), key)
+        return jobs.submit(connection, platform.actor, act.name, msgspec.to_builtins(arguments), key, home=home)
 
 
 def only_once(act: Act, platform: Platform, arguments: Mapping[str, Any], key: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -17,6 +18,22 @@ from fourfold.core.extras import need
 HEAD = "0002"  # the newest migration; a test holds it against storage/migrations
 BUSY_SECONDS = 120  # how long a writer waits for the others on SQLite
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+# A server that is gone is noticed: when connecting, when idle, and when sent bytes are not acknowledged.
+NOTICE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+AWAY = ("57P01", "57P02", "57P03")  # the server shuts down, crashed, or is not up yet
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between tries
+Made = TypeVar("Made")
+
+
+class ConnectionLost(NotReady):
+    """The database server went away. A transaction that was about to commit may have done so."""
 
 
 def wal_is_safe(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:
@@ -31,7 +48,14 @@ class Database:
         if url.startswith("postgresql"):
             need("psycopg", extra="postgres", what="A ledger on PostgreSQL")
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        self.engine = sa.create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=not url.startswith("sqlite"))
+        lite = url.startswith("sqlite")
+        asked = dict(sa.make_url(url).query)
+        notice = {} if lite else {key: value for key, value in NOTICE.items() if key not in asked}
+        self.engine = sa.create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=not lite, connect_args=notice)
+        self.patience_seconds = (
+            0.0  # how long a transaction that has not begun, or can be repeated, waits for a server to return
+        )
+        self.fence: Callable[[sa.Connection], None] | None = None  # begins each write: raises if this process may not write
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _open_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -39,15 +63,74 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that changes nothing."""
-        with translated(), self.engine.connect() as connection, connection.begin():
+        with translated(), self._begun(write=False) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction: all of it or nothing. On SQLite it holds the write lock from its start (BEGIN IMMEDIATE), since a
         transaction that begins as a reader cannot always become a writer."""
-        with translated(), self.engine.connect().execution_options(fourfold_write=True) as connection, connection.begin():
+        with translated(), self._begun(write=True) as connection:
+            if self.fence is not None:
+                self.fence(connection)
             yield connection
+
+    def repeat(
+        self,
+        change: Callable[[sa.Connection], Made],
+        *,
+        landed: Callable[[sa.Connection], Made | None] | None = None,
+        write: bool = True,
+    ) -> Made:
+        """What `change` gives in a transaction of its own, done again while the server comes and goes (`patience_seconds`).
+
+        A lost commit may have happened: `landed` looks, and gives what was made, or None. Without it `change` must be harmless
+        when done twice.
+        """
+        waiting = self._pauses()
+        lost = False
+        while True:
+            try:
+                if lost and landed is not None:
+                    with self.read() as connection:
+                        found = landed(connection)
+                    if found is not None:
+                        return found
+                with self.write() if write else self.read() as connection:
+                    return change(connection)
+            except ConnectionLost:
+                lost = True
+                if not next(waiting):
+                    raise
+
+    @contextmanager
+    def _begun(self, *, write: bool) -> Iterator[sa.Connection]:
+        """A connection in a transaction. Until it has begun nothing can be lost, so that this is tried again."""
+        with ExitStack() as stack:
+            yield self._begin(stack, write)
+
+    def _begin(self, stack: ExitStack, write: bool) -> sa.Connection:
+        waiting = self._pauses()
+        while True:
+            try:
+                with translated(), ExitStack() as tried:
+                    connection = tried.enter_context(self.engine.connect().execution_options(fourfold_write=write))
+                    tried.enter_context(connection.begin())
+                    stack.push(tried.pop_all().__exit__)
+                    return connection
+            except ConnectionLost:
+                if not next(waiting):
+                    raise
+
+    def _pauses(self) -> Iterator[bool]:
+        """Sleeps a little longer each time; False once patience is at its end."""
+        until, pause = time.monotonic() + self.patience_seconds, FIRST_PAUSE
+        while time.monotonic() + pause <= until:
+            time.sleep(pause)
+            yield True
+            pause = min(pause * 2, LONGEST_PAUSE)
+        while True:
+            yield False
 
     def close(self) -> None:
         """Give all connections back."""
@@ -101,19 +184,34 @@ def translated() -> Iterator[None]:
     """Turn the database driver's trouble into ours."""
     try:
         yield
-    except exc.OperationalError as error:
+    except exc.DBAPIError as error:
+        if _is_away(error):
+            reason = (str(error.orig).splitlines() or [type(error.orig).__name__])[0]
+            raise ConnectionLost(f"The ledger's database does not answer: {reason}.", hint="Run: fourfold doctor") from error
+        _translate(error)
+        raise
+    except exc.PendingRollbackError as error:  # the connection was lost under an earlier statement
+        raise ConnectionLost("The ledger's database went away.", hint="Run: fourfold doctor") from error
+
+
+def _is_away(error: exc.DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", "sqlite")
+    if state == "sqlite":
+        return False
+    return error.connection_invalidated or state in AWAY or (state is None and isinstance(error, exc.OperationalError))
+
+
+def _translate(error: exc.DBAPIError) -> None:
+    """Raise our error for a driver's, where there is one."""
+    if isinstance(error, exc.OperationalError):
         reason = str(error.orig).splitlines()[0]
         if "full" in reason or "No space" in reason:
             raise StorageFull(
                 f"The ledger cannot be written: {reason}.", hint="Free disk space; nothing was changed."
             ) from error
         raise NotReady(f"The ledger's database does not answer: {reason}.", hint="Run: fourfold doctor") from error
-    except exc.DatabaseError as error:
-        if "not a database" in str(error.orig):
-            raise BadInput(
-                "ledger.sqlite is not a SQLite database.", hint="Restore a backup, or name another --home."
-            ) from error
-        raise
+    if isinstance(error, exc.DatabaseError) and "not a database" in str(error.orig):
+        raise BadInput("ledger.sqlite is not a SQLite database.", hint="Restore a backup, or name another --home.") from error
 
 
 def _open_sqlite(connection: Any, _record: Any) -> None:

@@ -17,8 +17,9 @@ from fourfold.core.fingerprint import fingerprint
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Actor, Deployment, Kind, Role, Run, Version
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, store_rows, terms, versions
+from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, steps, store_rows, terms, versions
 from fourfold.storage.database import Database
+from fourfold.storage.leases import Claim
 from fourfold.storage.stores import Stores
 
 Made = TypeVar("Made")
@@ -30,6 +31,7 @@ class Ledger:
     def __init__(self, home: Path, database: Database) -> None:
         self.home = home
         self.database = database
+        self.claim: Claim | None = None  # the job that this process does: its runs are steps, and an old claim writes nothing
         self.blobs = Stores.of_home(home, database)
         self.materialised = artifacts.Materialised(home / "cache" / "versions", database, self.blobs)
 
@@ -82,7 +84,7 @@ class Ledger:
         """
         if kind is not None:
             versions.check_name(name)
-        row = self._begin(verb, name, spec, tuple(inputs), actor)
+        row = self._begin(verb, name, spec, tuple(inputs), actor)  # raises StepDone if the job has done this step
         folder = self.home / "work" / row.id
         open_run = runs.OpenRun(row.id, folder, progress)
         try:
@@ -108,8 +110,17 @@ class Ledger:
         refs = tuple(v.ref for v in inputs)
         recipe = self.recipe(verb, spec, inputs)
         row = Run(new_id("run"), verb, name, spec, refs, actor.id, recipe, __version__, "running", time.time())
-        with self.write() as connection:
-            runs.insert(connection, row)
+        claim = self.claim
+
+        def begin(connection: sa.Connection) -> tuple[bool, Version | None]:
+            done = (False, None) if claim is None else steps.version_of(connection, claim.job_id, _step(row))
+            if not done[0] and runs.is_new(connection, row.id):
+                runs.insert(connection, row, claim and claim.job_id)
+            return done
+
+        done, version = self.database.repeat(begin)
+        if done:
+            raise steps.StepDone(version)
         return row
 
     def _publish(self, row: Run, kind: Kind, inputs: tuple[Version, ...], open_run: runs.OpenRun) -> Version:
@@ -138,12 +149,20 @@ class Ledger:
         return self._finish(row, open_run, publish)
 
     def _finish(self, row: Run, open_run: runs.OpenRun, publish: Callable[[sa.Connection], Made]) -> Made:
-        with self.write() as connection:
+        def finish(connection: sa.Connection) -> tuple[Made]:
             made = publish(connection)
             for change in open_run.changes:
                 change(connection)
             runs.close(connection, row.id, error=None, figures=open_run.figures)
-        return made
+            if self.claim is not None:
+                version = made.id if isinstance(made, Version) else None
+                steps.record(connection, self.claim, _step(row), {"run": row.id}, version)
+            return (made,)
+
+        def landed(connection: sa.Connection) -> tuple[Any] | None:  # the commit that nobody answered may have happened
+            return versions.made_by_run(connection, row.id) if runs.one(connection, row.id).state == "done" else None
+
+        return self.database.repeat(finish, landed=landed)[0]
 
     def _fail(self, run_id: str, error: BaseException, open_run: runs.OpenRun) -> None:
         reason = "Interrupted." if isinstance(error, KeyboardInterrupt) else f"{error}" or type(error).__name__
@@ -151,6 +170,13 @@ class Ledger:
             reason = f"{type(error).__name__}: {reason}"
         with self.write() as connection:
             runs.close(connection, run_id, error=reason, figures=open_run.figures)
+
+    def made_in_this_job(self, version: Version) -> bool:
+        """Whether a step of the job that this process does made it, in whatever process."""
+        if self.claim is None:
+            return False
+        with self.database.read() as connection:
+            return version.id in steps.made_by(connection, self.claim.job_id)
 
     def find_run(self, run_id: str) -> Run:
         """The run of that id. Raises NotFound."""
@@ -323,3 +349,7 @@ class Ledger:
         """Rows in the audit chain and its head. Raises Corrupt if a row was changed or removed."""
         audit.seal(self.database)
         return audit.verify(self.database)
+
+
+def _step(row: Run) -> str:
+    return f"{row.verb} {row.name} {row.recipe[:16]}"

@@ -49,16 +49,21 @@ class OpenRun:
         self.changes.append(change)
 
 
-def insert(connection: sa.Connection, run: Run) -> None:
+def insert(connection: sa.Connection, run: Run, job_id: str | None = None) -> None:
     """Write the row of a run that begins."""
     connection.execute(
         schema.run.insert(),
         {
             "id": run.id, "verb": run.verb, "name": run.name, "spec_json": _json(run.spec), "inputs_json": _json(run.inputs),
             "actor": run.actor, "recipe": run.recipe, "code_version": run.code_version, "process": this_process(),
-            "state": run.state, "started_at": run.started_at, "metrics_json": "{}",
+            "state": run.state, "started_at": run.started_at, "metrics_json": "{}", "job_id": job_id,
         },
     )  # fmt: skip
+
+
+def is_new(connection: sa.Connection, run_id: str) -> bool:
+    """Whether there is no such run: the commit of its row may have happened though nobody answered."""
+    return connection.execute(sa.select(schema.run.c.id).where(schema.run.c.id == run_id)).first() is None
 
 
 def close(connection: sa.Connection, run_id: str, *, error: str | None, figures: Mapping[str, Any]) -> None:

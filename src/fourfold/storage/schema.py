@@ -34,6 +34,7 @@ run = _table(
     sa.Column("finished_at", sa.Float),
     sa.Column("error", sa.Text),
     sa.Column("metrics_json", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text, index=True),  # the job that it belongs to; its open runs end with it
 )
 
 name = _table(
@@ -172,7 +173,66 @@ job = _table(
     sa.Column("idempotency_key", sa.Text),
     sa.Column("body", sa.Text, nullable=False),  # fingerprint of act and arguments, to tell a repeated key from a reused one
     sa.Column("process", sa.Text, nullable=False),
+    sa.Column("queue", sa.Text, nullable=False, server_default="default"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("not_before", sa.Float, nullable=False, server_default="0"),
+    sa.Column(
+        "epoch", sa.Integer, nullable=False, server_default="0"
+    ),  # grows with each taking: an older holder may write nothing
+    sa.Column("lease_until", sa.Float, nullable=False, server_default="0"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),  # how often it failed in a way that may pass
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="5"),
+    sa.Column("losses", sa.Integer, nullable=False, server_default="0"),  # workers that died since the last finished step
+    sa.Column("home", sa.Text, nullable=False, server_default=""),  # the home whose files it names
+    sa.Column("memory_bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("after_json", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("waits_for", sa.Text, nullable=False, server_default=""),
+    sa.Column("code_version", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("actor_id", "idempotency_key"),
+)
+
+job_step = _table(
+    "job_step",
+    sa.Column("job_id", sa.Text, sa.ForeignKey("job.id"), primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("version_id", sa.Text),
+    sa.Column("result_json", sa.Text, nullable=False),
+)
+
+job_event = _table(
+    "job_event",
+    sa.Column("job_id", sa.Text, sa.ForeignKey("job.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),  # state, log or metric
+    sa.Column("data_json", sa.Text, nullable=False),
+)
+
+job_queue = _table(
+    "job_queue",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("slots", sa.Integer, nullable=False),
+)
+
+schedule = _table(
+    "schedule",
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("cron", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("arguments_json", sa.Text, nullable=False),
+    sa.Column("actor_json", sa.Text, nullable=False),
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("next_at", sa.Float, nullable=False),
+    sa.Column("last_at", sa.Float),
+    sa.Column("last_job", sa.Text, nullable=False),
+)
+
+executor = _table(
+    "executor",
+    sa.Column("home", sa.Text, primary_key=True),
+    sa.Column("seen_at", sa.Float, nullable=False),
 )
 
 audit = _table(

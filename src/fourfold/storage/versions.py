@@ -181,3 +181,9 @@ def aliases(connection: sa.Connection, name: str | None = None) -> dict[str, str
     if name is not None:
         query = query.where(a.name == name)
     return {f"{row.name}@{row.alias}": f"{row.name}@{row.number}" for row in connection.execute(query)}
+
+
+def made_by_run(connection: sa.Connection, run_id: str) -> tuple[Version | None]:
+    """(version,) that a run left, or (None,)."""
+    row = connection.execute(sa.select(schema.version).where(schema.version.c.run_id == run_id)).first()
+    return (None if row is None else from_row(row),)

@@ -25,7 +25,8 @@ from fourfold.application.http.sign_in import KeyHolder
 from fourfold.application.platform import Platform
 from fourfold.application.runner import Runner
 from fourfold.core.config import read_settings
-from fourfold.storage.jobs import ENDED
+from fourfold.storage import jobs
+from fourfold.storage.jobs import ENDED, Job
 from fourfold.storage.ledger import Ledger
 
 POLL_SECONDS = 0.3  # how often a job's row is read for those who watch it
@@ -70,30 +71,32 @@ def management_app(home: Path) -> Litestar:
 
 @get(f"{PREFIX}/jobs/{{job_id:str}}/events", operation_id="job_events", tags=["jobs"], opt={"action": "read"})
 async def job_events(request: Request[Any, Any, Any], job_id: FromPath[str]) -> ServerSentEvent:
-    """A job as it goes on: events `state`, `progress` and at the end `done` with the whole job. A client that comes back with
-    Last-Event-ID is told where the job stands now."""
+    """A job as it goes on: events `state`, `progress`, `log`, `metric` and at the end `done` with the whole job. A client that
+    comes back with Last-Event-ID is told what came after it."""
     platform = Platform(request.app.state.ledger, request.user, request.app.state.settings)
     await asyncio.to_thread(platform.job, job_id)  # refused or not found before the stream begins
-    begun = int(request.headers.get("last-event-id", "0") or 0) if request.headers.get("last-event-id", "0").isdecimal() else 0
-    return ServerSentEvent(_events(platform, job_id, begun))
+    begun = request.headers.get("last-event-id", "0")
+    return ServerSentEvent(_events(platform, job_id, int(begun) if begun.isdecimal() else 0))
 
 
 async def _events(platform: Platform, job_id: str, number: int) -> AsyncIterator[ServerSentEventMessage]:
-    seen: dict[str, bytes] = {}
+    progress = b""
     while True:
-        job = await asyncio.to_thread(platform.job, job_id)
-        parts: list[tuple[str, Any]] = [("state", {"state": job.state}), ("progress", job.progress)]
+        job, told = await asyncio.to_thread(_look, platform, job_id, number)
+        for number, event, data in told:
+            yield ServerSentEventMessage(event=event, id=str(number), data=data)
+        if job.progress and msgspec.json.encode(job.progress) != progress:
+            progress = msgspec.json.encode(job.progress)
+            yield ServerSentEventMessage(event="progress", id=str(number), data=progress.decode())
         if job.state in ENDED:
-            parts.append(("done", job))
-        for event, content in parts:
-            data = msgspec.json.encode(content)
-            if seen.get(event) != data and content:
-                number += 1
-                seen[event] = data
-                yield ServerSentEventMessage(event=event, id=str(number), data=data.decode())
-        if job.state in ENDED:
+            yield ServerSentEventMessage(event="done", id=str(number), data=msgspec.json.encode(job).decode())
             return
         await asyncio.sleep(POLL_SECONDS)
+
+
+def _look(platform: Platform, job_id: str, after: int) -> tuple[Job, list[tuple[int, str, str]]]:
+    with platform.ledger.database.read() as connection:
+        return jobs.one(connection, job_id), jobs.events(connection, job_id, after)
 
 
 @get("/openapi.json", include_in_schema=False, opt={"action": "read"})

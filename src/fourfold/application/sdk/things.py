@@ -21,6 +21,7 @@ from fourfold.application.results import (
 from fourfold.application.sdk import Line
 from fourfold.core.nouns import Kind, Run, RunState
 from fourfold.storage.jobs import Job, JobState
+from fourfold.storage.schedules import Schedule
 
 THINGS: dict[str, Any] = {
     "version": VersionDetail,
@@ -76,6 +77,29 @@ class Things(Line):
     def cancel(self, job_id: str) -> Job:
         """Stop a job; what it began leaves nothing."""
         return self._do("cancel", {"job_id": job_id}, Job)
+
+    def retry(self, job_id: str) -> Job:
+        """Queue a failed or cancelled job again; steps that are done stay done."""
+        return self._do("retry", {"job_id": job_id}, Job)
+
+    def limit_queue(self, queue: str, *, slots: int | None = None) -> dict[str, int | None]:
+        """Let at most `slots` jobs of a queue run at once, over all homes; none: as many as there are workers."""
+        return self._do("limit_queue", {"queue": queue, "slots": slots}, dict[str, int | None])
+
+    def schedules(self) -> list[Schedule]:
+        """Every schedule: what is done when, and the last job that came of it."""
+        return self._do("schedules", {}, list[Schedule])
+
+    def schedule(
+        self, name: str, cron: str, act: str, *, arguments: dict[str, Any] | None = None, queue: str = "default"
+    ) -> Schedule:
+        """Do a long act at the times of a cron line (UTC), as the actor who asks for it; an equal name replaces it."""
+        given = {"name": name, "cron": cron, "act": act, "arguments": arguments, "queue": queue}
+        return self._do("schedule", given, Schedule)
+
+    def unschedule(self, name: str) -> Schedule:
+        """Remove a schedule; the jobs that came of it stay."""
+        return self._do("unschedule", {"name": name}, Schedule)
 
     def show(self, thing: str) -> Shown:
         """Whatever a version, alias, run, job, answer, deployment, document id or digest stands for."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from fourfold.application import look
-from fourfold.application.permissions import action
+from fourfold.application.acts import ACTS, signature
+from fourfold.application.permissions import action, permit
 from fourfold.application.results import PAGE, JobPage, RunPage, VersionDetail, VersionPage
 from fourfold.application.topics import Hand
+from fourfold.core.errors import BadInput, BadSpec, did_you_mean
 from fourfold.core.nouns import Kind, Run, RunState
-from fourfold.storage import jobs
+from fourfold.storage import audit, jobs, schedules
+from fourfold.storage.schedules import Schedule
 
 
 class Things(Hand):
@@ -73,3 +79,64 @@ class Things(Hand):
             jobs.one(connection, job_id)
             jobs.end(connection, job_id, "cancelled")
             return jobs.one(connection, job_id)
+
+    @action("make")
+    def retry(self, job_id: str) -> jobs.Job:
+        """Queue a failed or cancelled job again; steps that are done stay done."""
+        with self.ledger.write() as connection:
+            return jobs.retry(connection, job_id)
+
+    @action("administer")
+    def limit_queue(self, queue: str, *, slots: int | None = None) -> dict[str, int | None]:
+        """Let at most `slots` jobs of a queue run at once, over all homes; none: as many as there are workers."""
+        if slots is not None and slots < 0:
+            raise BadInput(f"slots is {slots}; it must not be below 0.", hint="0 holds every job of the queue back.")
+        with self.ledger.write() as connection:
+            jobs.limit(connection, queue, slots)
+            audit.record(connection, self.actor.id, "limit_queue", queue, {"slots": slots})
+        return {queue: slots}
+
+    @action("read")
+    def schedules(self) -> list[Schedule]:
+        """Every schedule: what is done when, and the last job that came of it."""
+        with self.ledger.database.read() as connection:
+            return schedules.all_schedules(connection)
+
+    @action("administer")
+    def schedule(
+        self, name: str, cron: str, act: str, *, arguments: dict[str, Any] | None = None, queue: str = "default"
+    ) -> Schedule:
+        """Do a long act at the times of a cron line (UTC), as the actor who asks for it; an equal name replaces it."""
+        known = [one.name for one in ACTS.values() if one.long]
+        if act not in known:
+            raise BadSpec(f"{act!r} is no long act.{did_you_mean(act, known)}", hint=f"Known: {', '.join(known)}.")
+        permit(self.actor, ACTS[act].action, act)
+        parameters, hints, _ = signature(act)
+        fitted(
+            act,
+            arguments or {},
+            {p.name: hints[p.name] for p in parameters},
+            [p.name for p in parameters if p.default is p.empty],
+        )
+        with self.ledger.write() as connection:
+            return schedules.put(connection, name, cron, act, arguments or {}, self.actor, queue)
+
+    @action("administer")
+    def unschedule(self, name: str) -> Schedule:
+        """Remove a schedule; the jobs that came of it stay."""
+        with self.ledger.write() as connection:
+            return schedules.remove(connection, name, self.actor)
+
+
+def fitted(act: str, arguments: dict[str, Any], types: dict[str, Any], required: list[str]) -> None:
+    """Raise BadSpec unless the arguments are those of the act: found now, not at night."""
+    for name in arguments:
+        if name not in types:
+            raise BadSpec(f"{act} has no argument {name!r}.{did_you_mean(name, types)}", hint=f"Known: {', '.join(types)}.")
+    if missing := [name for name in required if name not in arguments]:
+        raise BadSpec(f"{act} needs {', '.join(missing)}.", hint=f"Known: {', '.join(types)}.")
+    try:
+        for name, value in arguments.items():
+            msgspec.convert(value, types[name])
+    except msgspec.ValidationError as error:
+        raise BadSpec(f"{act}: {error}.", hint="Arguments are JSON, as for the same act over HTTP.") from error

@@ -1,0 +1,87 @@
+"""Commands on jobs: retry, queue, schedules, schedule, unschedule."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from fourfold.application.cli_common import DEFAULT, Common, emit, opened
+from fourfold.core.errors import BadSpec
+
+Name = Annotated[str, Parameter(help="Name of the schedule.")]
+
+
+def retry(job: Annotated[str, Parameter(help="Id of the job.")], /, *, common: Common = DEFAULT) -> None:
+    """Queue a failed or cancelled job again."""
+    with opened(common) as client:
+        found = client.retry(job)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line
+
+        line(found.id, found.act, found.state)
+
+    emit(common, found, text)
+
+
+def queue(
+    name: Annotated[str, Parameter(help="Name of the queue.")],
+    /,
+    *,
+    slots: Annotated[int | None, Parameter(help="Jobs of it that may run at once. Default: no limit.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """Limit a queue."""
+    with opened(common) as client:
+        limits = client.limit_queue(name, slots=slots)
+    emit(common, limits, lambda: print(name, "no limit" if slots is None else slots))
+
+
+def schedules(*, common: Common = DEFAULT) -> None:
+    """List schedules."""
+    with opened(common) as client:
+        found = client.schedules()
+
+    def text() -> None:
+        from fourfold.application.cli_print import table, when
+
+        rows = [(s.name, s.cron, s.act, s.actor.name, when(s.next_at), s.last_job) for s in found]
+        empty = "No schedule yet. Run: fourfold schedule NAME CRON ACT"
+        table(("schedule", "cron (UTC)", "act", "for", "next", "last job"), rows, empty=empty)
+
+    emit(common, found, text)
+
+
+def schedule(
+    name: Name,
+    cron: Annotated[str, Parameter(help="Minute, hour, day of month, month, day of week, in UTC: '30 2 * * *'.")],
+    act: Annotated[str, Parameter(help="The long act, such as apply.")],
+    /,
+    *,
+    arguments: Annotated[str, Parameter(help="Its arguments as one JSON object.")] = "{}",
+    queue: Annotated[str, Parameter(help="The queue of its jobs.")] = "default",
+    common: Common = DEFAULT,
+) -> None:
+    """Do a long act at set times."""
+    try:
+        given = msgspec.json.decode(arguments, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise BadSpec(f"--arguments is no JSON object: {error}.", hint='For example: --arguments \'{"name": "x"}\'') from error
+    with opened(common) as client:
+        made = client.schedule(name, cron, act, arguments=given, queue=queue)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line, when
+
+        line(f"{made.name}: {made.act}, next at {when(made.next_at)}")
+
+    emit(common, made, text)
+
+
+def unschedule(name: Name, /, *, common: Common = DEFAULT) -> None:
+    """Remove a schedule."""
+    with opened(common) as client:
+        gone = client.unschedule(name)
+    emit(common, gone, lambda: print(f"{gone.name} is removed"))
