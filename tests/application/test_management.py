@@ -97,6 +97,8 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
         "alias": "a",
         "project": {},
         "role": "reader",
+        "cron": "0 1 * * *",
+        "act": "train",
     }
     needed = {p.name for p in signature(act.name)[0] if p.default is p.empty}
     for role in ROLES:
@@ -206,9 +208,9 @@ def test_a_long_act_is_a_job(client, admin, tmp_path):
     job = wait_for(client, admin, taken.headers["location"])
     assert job["state"] == "done", job
     assert (job["result"]["name"], job["result"]["number"]) == ("notes", 1)
-    events = client.get(taken.headers["location"] + "/events", headers={**admin, "last-event-id": "7"}).text
+    events = client.get(taken.headers["location"] + "/events", headers={**admin, "last-event-id": "1"}).text
     assert "event: done" in events
-    assert "id: 8" in events
+    assert "id: 2" in events
     described = client.get("/api/v1/datasets/notes@1/description", headers=admin).json()
     assert described["rows"] >= 1
     assert client.get("/api/v1/datasets/notes/documents", headers=admin).json()["rows"]
@@ -240,3 +242,33 @@ def test_the_openapi_document_lists_every_act_and_task(client):
     for task in ("tag", "rank", "score", "suggest", "generate"):
         assert f"/v1/deployments/{{name}}:{task}" in document["paths"]
     assert msgspec.json.encode(document)
+
+
+def test_a_schedule_is_shown_fitted_and_removed(client, admin):
+    path = "/api/v1/schedules/nightly"
+    body = {"cron": "30 2 * * *", "act": "evaluate", "arguments": {"model": "words", "dataset": "tags"}}
+    assert client.put(path, headers=admin, json=body).json()["act"] == "evaluate"
+    assert [s["name"] for s in client.get("/api/v1/schedules", headers=admin).json()] == ["nightly"]
+    is_problem(client.put(path, headers=admin, json={**body, "cron": "at night"}), 422, "bad_spec")
+    is_problem(client.put(path, headers=admin, json={**body, "act": "evaluat"}), 422, "bad_spec")
+    is_problem(client.put(path, headers=admin, json={**body, "arguments": {"modl": "words"}}), 422, "bad_spec")
+    assert client.post(f"{path}/remove", headers=admin).json()["name"] == "nightly"
+    assert client.get("/api/v1/schedules", headers=admin).json() == []
+
+
+def test_a_failed_job_is_tried_again_once_its_queue_has_a_slot(client, admin, tmp_path):
+    body = {"name": "late", "source": {"files": {"path": str(tmp_path / "late")}}}
+    taken = client.post("/api/v1/datasets/collect", headers=admin, json=body)
+    assert wait_for(client, admin, taken.headers["location"])["state"] == "failed"
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late" / "a.txt").write_text("here now\n")
+    assert client.put("/api/v1/queues/default", headers=admin, json={"slots": 0}).status_code == 200
+    assert client.post(taken.headers["location"] + "/retry", headers=admin).json()["state"] == "queued"
+    for _ in range(600):
+        job = client.get(taken.headers["location"], headers=admin).json()
+        if job["waits_for"] == "a slot of queue default":
+            break
+        time.sleep(0.1)
+    assert job["waits_for"] == "a slot of queue default"
+    client.put("/api/v1/queues/default", headers=admin, json={})
+    assert wait_for(client, admin, taken.headers["location"])["state"] == "done"

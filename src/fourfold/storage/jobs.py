@@ -69,7 +69,10 @@ def submit(
     attempts: int = 5,
 ) -> Job:
     """Queue an act: in a queue, before those of less priority, after other jobs, once that much memory is free. `home` is the
-    one whose files it names: another takes it only once that one is gone. The same idempotency key gives the same job; with other arguments it raises Conflict."""
+    one whose files it names: another takes it only once that one is gone.
+
+    The same idempotency key gives the same job; with other arguments it raises Conflict.
+    """
     j = schema.job.c
     body = fingerprint({"act": act, "arguments": arguments})
     if idempotency_key is not None:
