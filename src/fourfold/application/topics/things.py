@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import typing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from fourfold.application import look
-from fourfold.application.acts import ACTS, signature
 from fourfold.application.permissions import action, permit
 from fourfold.application.results import PAGE, JobPage, RunPage, VersionDetail, VersionPage
 from fourfold.application.topics import Hand
@@ -107,17 +108,18 @@ class Things(Hand):
         self, name: str, cron: str, act: str, *, arguments: dict[str, Any] | None = None, queue: str = "default"
     ) -> Schedule:
         """Do a long act at the times of a cron line (UTC), as the actor who asks for it; an equal name replaces it."""
-        known = [one.name for one in ACTS.values() if one.long]
+        known = {n: m for n in dir(type(self)) if getattr(m := getattr(type(self), n), "action", "read") != "read"}
+        known.pop("create_key")  # its token would stand in the job's row
         if act not in known:
-            raise BadSpec(f"{act!r} is no long act.{did_you_mean(act, known)}", hint=f"Known: {', '.join(known)}.")
-        permit(self.actor, ACTS[act].action, act)
-        parameters, hints, _ = signature(act)
-        fitted(
-            act,
-            arguments or {},
-            {p.name: hints[p.name] for p in parameters},
-            [p.name for p in parameters if p.default is p.empty],
-        )
+            raise BadSpec(
+                f"{act!r} is no act that can be scheduled.{did_you_mean(act, known)}", hint=f"Known: {', '.join(known)}."
+            )
+        permit(self.actor, known[act].action, act)
+        method = inspect.unwrap(known[act])
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        hints = typing.get_type_hints(method)
+        required = [p.name for p in parameters if p.default is p.empty]
+        fitted(act, arguments or {}, {p.name: hints[p.name] for p in parameters}, required)
         with self.ledger.write() as connection:
             return schedules.put(connection, name, cron, act, arguments or {}, self.actor, queue)
 
