@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    """From 0001."""
+    """From 0002."""
     for column in (
         sa.Column("queue", sa.Text(), nullable=False, server_default="default"),
         sa.Column("priority", sa.Integer(), nullable=False, server_default="0"),
