@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.faults.postgres import Pair, programs
+from tests.faults.swift import CannotInstall, Swift
+from tests.faults.swift import python as swift_python
 
 settings.register_profile("fourfold", deadline=None)  # speed belongs in bench/
 settings.load_profile("fourfold")
@@ -21,12 +24,13 @@ settings.load_profile("fourfold")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Minutes that the tests of a room may take on two cores; docs/testing.md explains them.
-BUDGET_MINUTES = {"core": 1, "storage": 4, "data": 3, "compute": 5, "application": 5, "house": 2}
+BUDGET_MINUTES = {"core": 1, "storage": 4, "data": 3, "compute": 5, "application": 5, "faults": 2, "house": 2}
 
 # How to get what a test was skipped for want of, by a word of its reason.
 GET = {
     "public test data": "set FOURFOLD_TEST_DATA to the folder that holds ud-english-ewt/ and the other public sets",
     "PostgreSQL": "apt-get install postgresql, or put initdb and pg_ctl on PATH",
+    "Swift": "give pip a way to PyPI, for swift, pyeclib, xattr and eventlet, and python3-venv where Debian has cut it off",
     "psycopg": "pip install 'fourfold[postgres]'",
     "chromium": "apt-get install chromium",
     "kenlm": "apt-get install g++ zlib1g-dev, then pip install 'fourfold[kenlm]' (it is compiled)",
@@ -76,17 +80,17 @@ rm -rf "$2"
 def postgres_socket() -> Iterator[Path]:
     """The socket folder of a private PostgreSQL server with the superuser `fourfold`."""
     pytest.importorskip("psycopg")
-    programs = _postgres_programs()
+    folder_of_programs = _postgres_programs()
     account = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="fourfold-pg-", dir="/tmp"))  # short: a socket's path has at most 107 bytes
     if account:
         shutil.chown(folder, account)
-    command = ["sh", "-c", POSTGRES, "sh", programs, folder]
+    command = ["sh", "-c", POSTGRES, "sh", folder_of_programs, folder]
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, user=account, cwd="/") as server,
     ):
-        ready = [programs / "pg_isready", "--quiet", f"--host={folder}", "--username=fourfold"]
+        ready = [folder_of_programs / "pg_isready", "--quiet", f"--host={folder}", "--username=fourfold"]
         deadline = time.monotonic() + 60
         while subprocess.run(ready).returncode != 0:
             if server.poll() is not None or time.monotonic() > deadline:
@@ -121,13 +125,50 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def _postgres_programs() -> Path:
-    """The folder of initdb and pg_ctl: on PATH, or the newest of Debian's."""
-    if found := shutil.which("pg_ctl"):
-        return Path(found).resolve().parent
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: float(path.parts[-3]))
-    if not installed:
+    """The folder of initdb and pg_ctl."""
+    try:
+        return programs()
+    except FileNotFoundError:
         pytest.skip("PostgreSQL is not installed")
-    return installed[-1].parent
+
+
+# ---- S3: OpenStack Swift on three nodes ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def swift_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    """A real S3 server of three nodes, each of which can be killed and started; tests ask for `swift`, which mends it first."""
+    try:
+        python = swift_python()
+    except CannotInstall as error:
+        pytest.skip(f"Swift cannot be installed: {error}")
+    cluster = Swift(tmp_path_factory.mktemp("swift"), python)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def swift(swift_cluster: Swift) -> Iterator[Swift]:
+    """The S3 server with all three nodes alive, before the test and after it."""
+    yield swift_cluster
+    swift_cluster.whole()
+
+
+@pytest.fixture
+def s3_bucket(swift: Swift) -> dict[str, str]:
+    """An empty bucket on the S3 server, as the options that obstore's S3Store takes."""
+    return swift.options(swift.make_bucket(f"b{os.urandom(6).hex()}"))
+
+
+# ---- PostgreSQL in a pair -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def postgres_pair() -> Iterator[Pair]:
+    """A primary and a synchronous standby of its own; see tests/faults/postgres.py."""
+    found = Pair(_postgres_programs())
+    yield found
+    found.close()
 
 
 # ---- the end of a run -------------------------------------------------------------------------------------------------------
