@@ -66,7 +66,12 @@ TOO_HEAVY_FOR_THE_PLATFORM = ("torch", "ray", "transformers", "pandas")
 
 # Where the name that is imported is not the name that is installed.
 OTEL = "opentelemetry"
-IMPORTED_AS = {"python-docx": "docx", "opentelemetry-sdk": OTEL, "opentelemetry-exporter-otlp-proto-http": OTEL}
+IMPORTED_AS = {
+    "python-docx": "docx",
+    "python-pptx": "pptx",
+    "opentelemetry-sdk": OTEL,
+    "opentelemetry-exporter-otlp-proto-http": OTEL,
+}
 EXTRAS_FOR_DEVELOPERS = {"test", "bench"}
 
 

@@ -24,7 +24,7 @@ from fourfold.core.nouns import Actor, Version
 from fourfold.core.progress import Progress, silent
 from fourfold.core.registry import split_spec
 from fourfold.data.formats import BadLine, Record
-from fourfold.data.fragments import LEADING, FragmentWriter, Log, columns_of, write_table
+from fourfold.data.fragments import LEADING, FragmentWriter, Log, columns_of, within, write_table
 from fourfold.data.reading import Opened, Reader
 from fourfold.data.sources import SOURCES, RawFile, Source, incremental
 from fourfold.data.steps import DETAIL, DROPPED
@@ -212,7 +212,7 @@ def _take(found: _Collected, file: RawFile) -> None:
         if isinstance(record, Record):
             record = _add(found, file, digest, record, opened, seen)
         if isinstance(record, BadLine):
-            _leave_out(found, file.path, record.line, record.reason, record.detail)
+            _leave_out(found, within(file.path, record.place), record.line, record.reason, record.detail)
     if not any_line:
         _leave_out(found, file.path, None, "empty_file")
     _note(found, file, digest, opened, found.writer.rows - rows, found.bad - bad)
@@ -224,12 +224,12 @@ def _add(found: _Collected, file: RawFile, digest: str, record: Record, opened: 
     try:
         content = msgspec.json.encode([record.text, record.fields], order="deterministic")
     except UnicodeEncodeError:  # lone surrogates
-        return BadLine(record.line, "invalid_bytes")
-    key = blake3.blake3(content).digest(16)
+        return BadLine(record.line, "invalid_bytes", place=record.place)
+    key = blake3.blake3(record.place.encode("utf-8", "replace") + b"\x00" + content).digest(16)
     row: dict[str, Any] = {
-        "doc_id": document_id(path, content, seen[key]),
+        "doc_id": document_id(within(path, record.place), content, seen[key]),
         "text": record.text,
-        "source": f"{path}#{record.line}",
+        "source": f"{within(path, record.place)}#{record.line}",
         "source_digest": digest,
         "fetched_at": found.fetched_at if file.fetched_at is None else _moment(file.fetched_at),
     }

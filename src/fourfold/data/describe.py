@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from fourfold.core.errors import NotFound
 from fourfold.data.dataset import Dataset, splits
-from fourfold.data.fragments import columns_of, place_of
+from fourfold.data.fragments import columns_of, place_of, raw_path
 from fourfold.data.words import CJK, WORD, words
 
 QUANTILES = {"min": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
@@ -98,7 +98,8 @@ def trace(chain: Sequence[Dataset], doc_id: str) -> Origin:
             table = pq.read_table(fragment.path, columns=["doc_id", "source", "source_digest"])
             i = table["doc_id"].index(pa.scalar(doc_id)).as_py()
             if i >= 0:
-                path, line = place_of(table["source"][i].as_py())
+                inner, line = place_of(table["source"][i].as_py())
+                path = raw_path(inner)
                 folder = next((d.folder for d in chain if (d.folder / "raw" / path).is_file()), None)
                 return Origin(doc_id, path, line, table["source_digest"][i].as_py(), folder)
     raise NotFound(f"No dataset of the chain holds document {doc_id!r}.", hint="Run: fourfold versions --kind dataset")
@@ -131,7 +132,7 @@ class _Figures:
         if "label" in table.column_names:
             self.labels.update(str(label) for label in table["label"].to_pylist() if label is not None)
         self.splits.update(splits(table).to_pylist())
-        self.sources.update(place_of(source)[0] for source in table["source"].to_pylist())
+        self.sources.update(raw_path(place_of(source)[0]) for source in table["source"].to_pylist())
         self.samples += table["doc_id"].slice(0, SAMPLES - len(self.samples)).to_pylist()
 
 

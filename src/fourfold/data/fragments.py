@@ -173,3 +173,13 @@ def place_of(source: str) -> tuple[str, int | None]:
     """Path and line of a document's `source`, `path#line`."""
     path, _, line = source.rpartition("#")
     return (path, int(line)) if path and line.isdigit() else (source, None)
+
+
+def within(path: str, place: str) -> str:
+    """The path of a file, or of what lies within it: `letters.zip!/2024/may.txt`."""
+    return f"{path}!/{place}" if place else path
+
+
+def raw_path(path: str) -> str:
+    """The file that lies among the raw ones, of a path that `within` made."""
+    return path.partition("!/")[0]

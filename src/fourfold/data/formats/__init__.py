@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fourfold.core.registry import Table
@@ -11,11 +11,15 @@ from fourfold.core.registry import Table
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One document of a file. `line` is its first line (1-based). Fields may hold str, int, float, bool or list[str]."""
+    """One document of a file. `line` is its first line (1-based). Fields may hold str, int, float, bool or list[str].
+
+    `place` is the path within the file, for files that hold files.
+    """
 
     text: str
     line: int
     fields: dict[str, Any]
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,27 @@ class BadLine:
     line: int
     reason: str
     detail: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file within a file, to be read by the format of its ending, or by `format`. Where `data` is None, `reason` says why.
+
+    `fields` go to each of its documents.
+    """
+
+    path: str
+    data: bytes | None
+    reason: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    format: str = ""
 
 
 class Format(Protocol):
-    """A frozen dataclass: calling reads a file's bytes into records and bad lines, in order."""
+    """A frozen dataclass: calling reads a file's bytes into records, bad lines and files within it, in order."""
 
-    def __call__(self, data: bytes, /) -> Iterator[Record | BadLine]: ...
+    def __call__(self, data: bytes, /) -> Iterator[Record | BadLine | Member]: ...
 
 
 FORMATS = Table(
@@ -44,6 +63,17 @@ FORMATS = Table(
         "parquet": "fourfold.data.formats.parquet:Parquet",
         "conll": "fourfold.data.formats.conll:Conll",
         "conllu": "fourfold.data.formats.conllu:Conllu",
+        "html": "fourfold.data.formats.html:Html",
+        "pdf": "fourfold.data.formats.pdf:Pdf",
+        "docx": "fourfold.data.formats.docx:Docx",
+        "xlsx": "fourfold.data.formats.xlsx:Xlsx",
+        "pptx": "fourfold.data.formats.pptx:Pptx",
+        "epub": "fourfold.data.formats.epub:Epub",
+        "eml": "fourfold.data.formats.mail:Eml",
+        "mbox": "fourfold.data.formats.mail:Mbox",
+        "zip": "fourfold.data.formats.archives:Zip",
+        "tar": "fourfold.data.formats.archives:Tar",
+        "warc": "fourfold.data.formats.warc:Warc",
     },
 )
 
@@ -57,4 +87,9 @@ ENDINGS = {
     "ndjson": "jsonl",
     "bio": "conll",
     "iob": "conll",
+    "htm": "html",
+    "xhtml": "html",
+    "xlsm": "xlsx",
+    "mht": "eml",
+    "mhtml": "eml",
 }
