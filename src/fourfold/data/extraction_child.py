@@ -18,13 +18,15 @@ from fourfold.core.extras import need
 from fourfold.data.main_text import by_rule
 from fourfold.data.page import head_of, language_of, may_have_rule, rule_of
 
+JOINER = "\u200d"  # joins emoji into one; trafilatura drops what cannot be printed, so that a mark stands for it meanwhile
+MARKS = "\u2e3b\u2e42\u2e3a\ua9c5\u2058\u205e\u2e2e\u203b"
+
 
 class Asked(msgspec.Struct, frozen=True):
     """A page, and how to read it."""
 
     html: str
     url: str
-    tables: bool
     rules: dict[str, str]
 
 
@@ -121,14 +123,16 @@ def extract(asked: Asked) -> Found:
         found = _by_rule(asked)
         if found:
             return found
-    options = {"fast": True, "include_comments": False, "include_tables": asked.tables, "with_metadata": True}
-    document = trafilatura.bare_extraction(asked.html, url=asked.url or None, **options)
-    text = (document.text or "").replace("\x00", "").strip() if document else ""
+    options = {"fast": True, "include_comments": False, "include_tables": True, "with_metadata": True}
+    joiner = next(mark for mark in MARKS if mark not in asked.html)
+    document = trafilatura.bare_extraction(asked.html.replace(JOINER, joiner), url=asked.url or None, **options)
+    text = (document.text or "").replace(joiner, JOINER).replace("\x00", "").strip() if document else ""
     if not text:
         return Found(reason="no_main_text")
-    fields = {"title": document.title, "author": document.author, "date": document.date, "url": asked.url or document.url}
-    fields["lang"] = language_of(text, _declared(asked.html))
-    return Found(text, {name: str(value) for name, value in fields.items() if value})
+    known = head_of(asked.html)
+    fields = {"title": document.title, "author": document.author, "date": document.date, "url": document.url} | known
+    fields |= {"lang": language_of(text, known.get("declared", ""))} | ({"url": asked.url} if asked.url else {})
+    return Found(text, {name: str(value) for name, value in fields.items() if value and name != "declared"})
 
 
 def _by_rule(asked: Asked) -> Found | None:
@@ -142,11 +146,6 @@ def _by_rule(asked: Asked) -> Found | None:
         return None
     fields |= {"lang": language_of(text, declared)} | ({"url": asked.url} if asked.url else {})
     return Found(text, {name: value for name, value in fields.items() if value})
-
-
-def _declared(html: str) -> str:
-    start = html[:2000].find("lang=")
-    return html[start + 5 : start + 12].strip("\"' >").partition('"')[0].partition("'")[0] if start >= 0 else ""
 
 
 def main() -> None:

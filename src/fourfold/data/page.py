@@ -192,7 +192,7 @@ def _heading(html: str) -> str:
 
 def _shown(pattern: re.Pattern[str], html: str) -> str:
     found = pattern.search(html)
-    text = re.sub(r"^(?:作者|文|记者|来源|by)\s*[::/|]?\s*", "", _inner(found[1]), flags=re.IGNORECASE) if found else ""
+    text = re.sub(r"^(?:作者|文|记者|来源|by)\s*[:\uff1a/|]?\s*", "", _inner(found[1]), flags=re.IGNORECASE) if found else ""
     return text if 0 < len(text) <= 60 else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fourfold.core.errors import BadSpec
 from fourfold.core.extras import need
@@ -16,7 +16,6 @@ class Precise:
     """By the structure of the whole page (trafilatura): fewer stray lines than `fast`, at a fraction of its speed."""
 
     timeout_seconds: float = 20  # for one page; then its process is ended, and the page is counted as `timeout`
-    tables: bool = field(default=True)
 
     def __post_init__(self) -> None:
         if self.timeout_seconds <= 0:
@@ -24,5 +23,5 @@ class Precise:
 
     def __call__(self, html: str, /, *, url: str = "", rules: Mapping[str, str] = {}) -> Page | str:
         need("trafilatura", extra=EXTRA, what="Extracting pages precisely")
-        answer = child().ask(Asked(html, url, self.tables, dict(rules)), self.timeout_seconds)
+        answer = child().ask(Asked(html, url, dict(rules)), self.timeout_seconds)
         return answer if isinstance(answer, str) else Page(answer.text, answer.fields)
