@@ -8,6 +8,10 @@ import re
 from fourfold.data.decode import AUTO, BOMS, encoding_of
 
 HEAD_BYTES = 4096
+MAX_DEPTH = 2000  # tags within tags: beyond some thousand, parsers take minutes; browsers stop at 512
+BLOCK = re.compile(
+    r"<(/?)(?:a|b|i|u|p|em|ul|ol|li|td|tr|div|span|font|table|tbody|strong|section|article|blockquote)\b", re.IGNORECASE
+)
 CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 # A browser reads these as their larger sets, and so do we.
 LARGER = {
@@ -54,3 +58,15 @@ def html_text(data: bytes, encoding: str) -> str:
     """The page as a string; wrong bytes become U+FFFD, NULs go."""
     text = data.decode(encoding, "replace").removeprefix("\ufeff")
     return text.replace("\x00", "")
+
+
+def too_deep(html: str) -> bool:
+    """Whether tags stand within each other deeper than MAX_DEPTH."""
+    if html.count("<") < MAX_DEPTH:
+        return False
+    depth = 0
+    for found in BLOCK.finditer(html):
+        depth = max(0, depth - 1) if found[1] else depth + 1
+        if depth > MAX_DEPTH:
+            return True
+    return False
