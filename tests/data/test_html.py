@@ -143,9 +143,9 @@ def test_broken_markup(mode: str) -> None:
 
 def test_large_and_deep_pages() -> None:
     assert record(b"<p>" + b"a" * (17 << 20)) == BadLine(1, "page_too_large", f"{(17 << 20) + 3} bytes")
-    deep = "<div>" * 3_000 + PARAGRAPHS[0]
-    for mode in ("fast", "precise"):
-        assert isinstance(record(deep, extract=mode), Record | BadLine)
+    for deep in ("<div>" * 20_000 + PARAGRAPHS[0], "<b>" * 20_000 + PARAGRAPHS[0] + "</b>" * 20_000):
+        assert record(deep) == BadLine(1, "page_too_deep")
+    assert isinstance(record(f"<article><p>{PARAGRAPHS[0]}</p></article>" + "<p></p>" * 20_000), Record)
 
 
 # ---- the child process

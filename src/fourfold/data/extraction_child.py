@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import subprocess
@@ -88,7 +89,9 @@ class Child:
 @cache
 def child() -> Child:
     """The one that this process asks."""
-    return Child()
+    found = Child()
+    atexit.register(found.close)
+    return found
 
 
 def _send(stream: IO[bytes], message: bytes) -> None:

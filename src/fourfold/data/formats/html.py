@@ -9,14 +9,15 @@ from typing import Literal
 from fourfold.data.decode import AUTO, check_encoding
 from fourfold.data.extractors import EXTRACTORS
 from fourfold.data.formats import BadLine, Record
-from fourfold.data.markup import html_encoding, html_text
+from fourfold.data.markup import html_encoding, html_text, too_deep
 
 
 @dataclass(frozen=True, slots=True)
 class Html:
     """A page as one document: its main text as `extract` finds it. Fields: `title`, `author`, `date`, `lang`, `url`.
 
-    A page of which nothing is left is counted as `no_main_text`, one over `max_bytes` as `page_too_large`.
+    A page of which nothing is left is counted as `no_main_text`, one over `max_bytes` as `page_too_large`, one
+    whose tags stand thousands deep as `page_too_deep`.
     """
 
     extract: Literal["fast", "precise", "whole"] = "fast"
@@ -40,7 +41,9 @@ class Html:
         if not data.strip(b"\x00\t\n\r "):
             return
         settings = {"timeout_seconds": self.timeout_seconds} if self.extract == "precise" else {}
-        page = EXTRACTORS.build({self.extract: settings})(
-            html_text(data, self.encoding_of(data)), url=self.url, rules=self.rules
-        )
+        html = html_text(data, self.encoding_of(data))
+        if too_deep(html):
+            yield BadLine(1, "page_too_deep")
+            return
+        page = EXTRACTORS.build({self.extract: settings})(html, url=self.url, rules=self.rules)
         yield BadLine(1, page) if isinstance(page, str) else Record(page.text, 1, page.fields)
