@@ -84,4 +84,4 @@ def incremental(source: object) -> Incremental | None:
     return source if isinstance(source, Incremental) else None
 
 
-SOURCES = Table("source", {"files": "fourfold.data.sources.files:Files"})
+SOURCES = Table("source", {"files": "fourfold.data.sources.files:Files", "web": "fourfold.data.sources.web:Web"})
