@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fourfold.core.extras import need
+from warcio.archiveiterator import ArchiveIterator
+from warcio.exceptions import ArchiveLoadFailed
+
 from fourfold.data.formats import BadLine, Member, Record
 
 FORMATS = {
@@ -30,9 +32,7 @@ class Warc:
     max_record_bytes: int = 64 << 20
 
     def __call__(self, data: bytes, /) -> Iterator[Record | BadLine | Member]:
-        archive: Any = need("warcio.archiveiterator", extra="documents", what="Reading WARC")
-        errors: Any = need("warcio.exceptions", extra="documents", what="Reading WARC")
-        records = archive.ArchiveIterator(io.BytesIO(data), no_record_parse=False)
+        records = ArchiveIterator(io.BytesIO(data), no_record_parse=False)
         number = 0
         while True:
             try:
@@ -42,7 +42,7 @@ class Warc:
                     yield self._member(record)
             except StopIteration:
                 break
-            except (errors.ArchiveLoadFailed, OSError, EOFError, ValueError, AttributeError):
+            except (ArchiveLoadFailed, OSError, EOFError, ValueError, AttributeError):
                 yield BadLine(number + 1, "not_warc", "the rest of the archive is left out")
                 return
         if not number:
