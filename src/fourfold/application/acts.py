@@ -39,6 +39,8 @@ ACTS = {
     for act in (
         Act("versions", "GET", "/versions", "versions"),
         Act("version", "GET", "/versions/{ref}", "versions"),
+        Act("tags", "GET", "/versions/{ref}/tags", "versions"),
+        Act("tag", "POST", "/versions/{ref}/tags", "versions"),
         Act("version_file", "GET", "/versions/{ref}/files/{path:path}", "versions"),
         Act("show", "GET", "/things/{thing}", "versions"),
         Act("collect", "POST", "/datasets/collect", "datasets", long=True),
@@ -72,6 +74,9 @@ ACTS = {
         Act("create_key", "POST", "/keys", "keys", status=201),
         Act("revoke_key", "POST", "/keys/{key_id}/revoke", "keys"),
         Act("whoami", "GET", "/whoami", "keys"),
+        Act("back_up", "POST", "/backups", "backups", long=True),
+        Act("backups", "GET", "/backups", "backups"),
+        Act("verify_backup", "POST", "/backups/verify", "backups", long=True),
         Act("doctor", "GET", "/doctor", "health"),
     )
 }

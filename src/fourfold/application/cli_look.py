@@ -14,6 +14,7 @@ from fourfold.core.errors import Conflict
 
 Limit = Annotated[int, Parameter(help="Rows to show, newest first. Default: 50.")]
 Cursor = Annotated[str | None, Parameter(help="Go on after this id, as the end of the page before says.")]
+Where = Annotated[str | None, Parameter(help="A condition, such as \"f1 > 0.9 and family = 'crf'\".")]
 Kind = Literal["dataset", "model", "index", "ruleset", "graph", "pipeline", "report"]
 
 
@@ -22,13 +23,14 @@ def versions(
     /,
     *,
     kind: Annotated[Kind | None, Parameter(help="Only versions of this kind.")] = None,
+    where: Where = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     common: Common = DEFAULT,
 ) -> None:
     """List versions."""
     with opened(common) as client:
-        page = client.versions(name=name, kind=kind, limit=limit, cursor=cursor)
+        page = client.versions(name=name, kind=kind, where=where, limit=limit, cursor=cursor)
         pointing: dict[str, list[str]] = {}
         for alias, ref in client.aliases(name).items():
             pointing.setdefault(ref, []).append(alias.rpartition("@")[2])
@@ -41,7 +43,7 @@ def versions(
             for v in page.data
         ]
         head = ("version", "kind", "aliases", "", "size", "made")
-        table(head, rows, empty="No version yet. Run: fourfold collect NAME FOLDER")
+        table(head, rows, empty="No such version." if where else "No version yet. Run: fourfold collect NAME FOLDER")
         _more(page.next_cursor)
 
     emit(common, page, text)
@@ -52,13 +54,14 @@ def runs(
     verb: Annotated[str | None, Parameter(help="Only runs of this verb, such as train.")] = None,
     name: Annotated[str | None, Parameter(help="Only runs under this name.")] = None,
     state: Annotated[Literal["running", "done", "failed"] | None, Parameter(help="Only runs in this state.")] = None,
+    where: Where = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     common: Common = DEFAULT,
 ) -> None:
     """List runs."""
     with opened(common) as client:
-        page = client.runs(verb=verb, name=name, state=state, limit=limit, cursor=cursor)
+        page = client.runs(verb=verb, name=name, state=state, where=where, limit=limit, cursor=cursor)
 
     def text() -> None:
         from fourfold.application.cli_print import short, table, when

@@ -9,6 +9,7 @@ from typing import Self
 from fourfold.application.client_home import HomeTransport
 from fourfold.application.client_http import HttpTransport
 from fourfold.application.sdk.asking import Answer, Asking
+from fourfold.application.sdk.backups import Backups
 from fourfold.application.sdk.datasets import Datasets
 from fourfold.application.sdk.deployments import Deployments
 from fourfold.application.sdk.keys import Keys
@@ -22,7 +23,7 @@ from fourfold.core.progress import Progress, silent
 __all__ = ["Answer", "Client"]
 
 
-class Client(Asking, Datasets, Models, Deployments, Things, Keys, Whole):
+class Client(Asking, Datasets, Models, Deployments, Things, Keys, Backups, Whole):
     """A hand on a platform: `Client(home="…")` opens a folder of this machine, `Client(url="…", token="ff_…")` asks a server.
 
     Without either: FOURFOLD_URL with FOURFOLD_TOKEN if set, else FOURFOLD_HOME, else ~/.fourfold. `progress` is told how far

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fourfold.application.topics.answers import Answers
+from fourfold.application.topics.backups import Backups
 from fourfold.application.topics.datasets import Datasets
 from fourfold.application.topics.deployments import Deployments
 from fourfold.application.topics.keys import Keys
@@ -11,5 +12,5 @@ from fourfold.application.topics.things import Things
 from fourfold.application.topics.whole import Whole
 
 
-class Platform(Datasets, Models, Deployments, Things, Answers, Keys, Whole):
+class Platform(Datasets, Models, Deployments, Things, Answers, Keys, Backups, Whole):
     """What one actor may do in one home. Refs are `name@3`, `name@alias`, or `name` for the newest."""

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from fourfold.core.nouns import Actor, Deployment, Role, Run, Version
+from fourfold.storage.backup import Backup
 from fourfold.storage.jobs import Job
+from fourfold.storage.tags import TagChange
 from fourfold.storage.versions import AliasMove
 
 PAGE = 50  # rows of a page when nobody asks for more
@@ -33,6 +35,21 @@ class JobPage(Struct):
 
     data: list[Job]
     next_cursor: str | None = None
+
+
+class Tags(Struct):
+    """The tags of a version, and every change of them, oldest first."""
+
+    version: str
+    tags: dict[str, str]
+    history: list[TagChange]
+
+
+class BackupList(Struct):
+    """Backups, newest first. `verified_age_seconds`: of the newest whose restore was found good; null without one."""
+
+    data: list[Backup]
+    verified_age_seconds: float | None
 
 
 class FileEntry(Struct):

@@ -14,8 +14,10 @@ from sqlalchemy import event, exc
 
 from fourfold.core.errors import BadInput, Conflict, NotReady, StorageFull
 from fourfold.core.extras import need
+from fourfold.storage.dsn import driver_url, is_postgres
+from fourfold.storage.keeping import keep_before
 
-HEAD = "0003"  # the newest migration; a test holds it against storage/migrations
+HEAD = "0004"  # the newest migration; a test holds it against storage/migrations
 BUSY_SECONDS = 120  # how long a writer waits for the others on SQLite
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -45,9 +47,9 @@ class Database:
     """A pool of connections. `read()` sees one moment; `write()` is the only way to change anything."""
 
     def __init__(self, url: str) -> None:
-        if url.startswith("postgresql"):
+        if is_postgres(url):
             need("psycopg", extra="postgres", what="A ledger on PostgreSQL")
-            url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+            url = driver_url(url)
         lite = url.startswith("sqlite")
         asked = dict(sa.make_url(url).query)
         notice = {} if lite else {key: value for key, value in NOTICE.items() if key not in asked}
@@ -148,17 +150,21 @@ class Database:
             found |= {"damage": look} if look != "ok" else {}
             return {"server": f"SQLite {sqlite3.sqlite_version}", "journal": journal, **found}
 
-    def prepare(self) -> None:
-        """Create or migrate the schema. Raises Conflict if a newer program wrote it."""
+    def prepare(self, *, keep: Path | None = None) -> None:
+        """Create or migrate the schema. Before a migration the database is copied into the folder `keep`, if there is one.
+
+        Raises Conflict if a newer program wrote it.
+        """
         found = self._schema()
         if found == HEAD:
             return
         if found is not None and found > HEAD:
             raise Conflict(
                 f"This home has schema {found}, written by a newer Fourfold; this program knows schemas up to {HEAD}.",
-                hint="Run: pip install --upgrade fourfold",
+                hint="Run: pip install --upgrade fourfold. A downgrade is a restore: to go back to this program, put back the "
+                "copy that the upgrade left in backups/ of the home (docs/backup.md); what came after it is lost.",
             )
-        self._migrate()
+        self._migrate(keep)
 
     def _schema(self) -> str | None:
         with self.read() as connection:
@@ -166,15 +172,21 @@ class Database:
                 return None
             return connection.execute(sa.text("select version_num from alembic_version")).scalar()
 
-    def _migrate(self) -> None:
+    def _migrate(self, keep: Path | None) -> None:
         from alembic import command  # 60 ms that an open home does not pay
         from alembic.config import Config
+        from alembic.migration import MigrationContext
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.write() as connection:
             if connection.dialect.name == "postgresql":  # two programs may open a new home at once
                 connection.execute(sa.text("select pg_advisory_xact_lock(44044)"))
+            found = MigrationContext.configure(connection).get_current_revision()
+            if found == HEAD:  # another program was first
+                return
+            if found is not None and keep is not None:
+                keep_before(connection, keep, found)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

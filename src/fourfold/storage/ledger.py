@@ -48,7 +48,7 @@ class Ledger:
             raise BadInput(f"{home} cannot be a home: {error.strerror}.", hint="Name a folder of yours with --home.") from error
         database = Database(url or f"sqlite:///{home / 'ledger.sqlite'}")
         try:
-            database.prepare()
+            database.prepare(keep=home / "backups")
         except FourfoldError:
             database.close()
             raise

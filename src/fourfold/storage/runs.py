@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from fourfold.core.errors import NotFound
 from fourfold.core.nouns import Run, Version
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import schema
+from fourfold.storage import facts, schema
 
 Change = Callable[[sa.Connection], Any]
 
@@ -75,6 +75,7 @@ def close(connection: sa.Connection, run_id: str, *, error: str | None, figures:
         "metrics_json": _json(figures),
     }
     connection.execute(schema.run.update().where(schema.run.c.id == run_id, schema.run.c.state == "running").values(values))
+    facts.of_run(connection, run_id, figures)
 
 
 def _select() -> sa.Select[Any]:
@@ -101,7 +102,14 @@ def one(connection: sa.Connection, run_id: str) -> Run:
 
 
 def page(
-    connection: sa.Connection, *, verb: str | None, name: str | None, state: str | None, limit: int, before: str | None
+    connection: sa.Connection,
+    *,
+    verb: str | None,
+    name: str | None,
+    state: str | None,
+    limit: int,
+    before: str | None,
+    where: sa.ColumnElement[bool] | None = None,
 ) -> list[Run]:
     """Runs, newest first; `before` is the id of the last one of the page before."""
     r = schema.run.c
@@ -111,6 +119,8 @@ def page(
             query = query.where(column == value)
     if before is not None:
         query = query.where(r.id < before)
+    if where is not None:
+        query = query.where(where)
     return [from_row(row) for row in connection.execute(query)]
 
 

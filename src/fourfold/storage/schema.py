@@ -271,3 +271,44 @@ moved_chunk = _table(
     sa.Column("chunk", sa.Text, primary_key=True),
     sa.Column("store", sa.Text, sa.ForeignKey("store.name"), nullable=False),  # the primary need not have it
 )
+
+backup = _table(
+    "backup",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("chunks", sa.BigInteger, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("new_bytes", sa.BigInteger, nullable=False),
+    sa.Column("key_id", sa.Text),
+    sa.Column("verified_at", sa.Float),
+    sa.Column("problem", sa.Text, nullable=False),
+)
+
+fact = _table(
+    "fact",
+    sa.Column("thing", sa.Text, primary_key=True),  # id of a version or run
+    sa.Column("name", sa.Text, primary_key=True),  # of a figure, or of something that its meta says
+    sa.Column("number", sa.Float),
+    sa.Column("text", sa.Text),
+    sa.Index("ix_fact_name_number", "name", "number", "thing"),
+    sa.Index("ix_fact_name_text", "name", "text", "thing"),
+)
+
+tag = _table(
+    "tag",
+    sa.Column("version_id", sa.Text, sa.ForeignKey("version.id"), primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Index("ix_tag_tag_value", "tag", "value", "version_id"),
+)
+
+tag_change = _table(
+    "tag_change",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("version_id", sa.Text, sa.ForeignKey("version.id"), nullable=False, index=True),
+    sa.Column("tag", sa.Text, nullable=False),
+    sa.Column("value", sa.Text),  # null: taken away
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+)

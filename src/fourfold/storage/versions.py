@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from fourfold.core.errors import BadInput, Conflict, NotFound, did_you_mean
 from fourfold.core.nouns import Kind, Version
-from fourfold.storage import audit, schema
+from fourfold.storage import audit, facts, schema
 
 NAME = re.compile(r"[^\W_][\w.\-]{0,99}", re.UNICODE)  # letters of any script, digits, . _ -
 HEX = re.compile(r"[0-9a-f]{12,64}")
@@ -85,6 +85,7 @@ def insert(connection: sa.Connection, version: Version, inputs: tuple[Version, .
     edges = [{"version_id": version.id, "input_id": i} for i in dict.fromkeys(v.id for v in inputs)]
     if edges:
         connection.execute(schema.edge.insert(), edges)
+    facts.of_version(connection, version, inputs)
 
 
 def from_row(row: sa.Row[Any]) -> Version:

@@ -14,6 +14,7 @@ from fourfold.application.results import (
     JobPage,
     RunPage,
     Shown,
+    Tags,
     Trace,
     VersionDetail,
     VersionPage,
@@ -37,14 +38,29 @@ class Things(Line):
     """Versions, runs and jobs."""
 
     def versions(
-        self, *, name: str | None = None, kind: Kind | None = None, limit: int = PAGE, cursor: str | None = None
+        self,
+        *,
+        name: str | None = None,
+        kind: Kind | None = None,
+        where: str | None = None,
+        limit: int = PAGE,
+        cursor: str | None = None,
     ) -> VersionPage:
-        """Versions, newest first."""
-        return self._do("versions", {"name": name, "kind": kind, "limit": limit, "cursor": cursor}, VersionPage)
+        """Versions, newest first; `where` is a condition such as `f1 > 0.9 and family = 'crf'`."""
+        asked = {"name": name, "kind": kind, "where": where, "limit": limit, "cursor": cursor}
+        return self._do("versions", asked, VersionPage)
 
     def version(self, ref: str) -> VersionDetail:
         """A version with its files, inputs, outputs and aliases."""
         return self._do("version", {"ref": ref}, VersionDetail)
+
+    def tags(self, ref: str) -> Tags:
+        """The tags of a version and their history."""
+        return self._do("tags", {"ref": ref}, Tags)
+
+    def tag(self, ref: str, tag: str, *, value: str | None = "") -> Tags:
+        """Tag a version with a word and, if there is one, a value; None takes the tag away. What it was is kept."""
+        return self._do("tag", {"ref": ref, "tag": tag, "value": value}, Tags)
 
     def version_file(self, ref: str, path: str) -> Path:
         """A file of a version, verified, in a folder of this machine: read it before the client is closed."""
@@ -56,11 +72,13 @@ class Things(Line):
         verb: str | None = None,
         name: str | None = None,
         state: RunState | None = None,
+        where: str | None = None,
         limit: int = PAGE,
         cursor: str | None = None,
     ) -> RunPage:
-        """Runs, newest first."""
-        return self._do("runs", {"verb": verb, "name": name, "state": state, "limit": limit, "cursor": cursor}, RunPage)
+        """Runs, newest first; `where` is a condition such as `rows > 1000 and state = 'failed'`."""
+        asked = {"verb": verb, "name": name, "state": state, "where": where, "limit": limit, "cursor": cursor}
+        return self._do("runs", asked, RunPage)
 
     def run(self, run_id: str) -> Run:
         """A run: what was done, by whom, from what, and how it ended."""

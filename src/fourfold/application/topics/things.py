@@ -11,11 +11,12 @@ import msgspec
 
 from fourfold.application import look
 from fourfold.application.permissions import action, permit
-from fourfold.application.results import PAGE, JobPage, RunPage, VersionDetail, VersionPage
+from fourfold.application.results import PAGE, JobPage, RunPage, Tags, VersionDetail, VersionPage
 from fourfold.application.topics import Hand
 from fourfold.core.errors import BadInput, BadSpec, did_you_mean
 from fourfold.core.nouns import Kind, Run, RunState
-from fourfold.storage import audit, jobs, schedules
+from fourfold.storage import audit, jobs, schedules, tags
+from fourfold.storage.found import found_runs, found_versions
 from fourfold.storage.schedules import Schedule
 
 
@@ -24,16 +25,38 @@ class Things(Hand):
 
     @action("read")
     def versions(
-        self, *, name: str | None = None, kind: Kind | None = None, limit: int = PAGE, cursor: str | None = None
+        self,
+        *,
+        name: str | None = None,
+        kind: Kind | None = None,
+        where: str | None = None,
+        limit: int = PAGE,
+        cursor: str | None = None,
     ) -> VersionPage:
-        """Versions, newest first."""
-        found = self.ledger.versions(name=name, kind=kind, limit=look.bounded(limit) + 1, before=cursor)
+        """Versions, newest first; `where` is a condition such as `f1 > 0.9 and family = 'crf'`."""
+        rows = look.bounded(limit) + 1
+        found = found_versions(self.ledger.database, name=name, kind=kind, where=where, limit=rows, before=cursor)
         return VersionPage(*look.cut(found, limit))
 
     @action("read")
     def version(self, ref: str) -> VersionDetail:
         """A version with its files, inputs, outputs and aliases."""
         return look.version(self.ledger, self.ledger.version(ref))
+
+    @action("read")
+    def tags(self, ref: str) -> Tags:
+        """The tags of a version and their history."""
+        version = self.ledger.version(ref)
+        with self.ledger.database.read() as connection:
+            return Tags(version.ref, tags.of(connection, version), tags.history(connection, version))
+
+    @action("make")
+    def tag(self, ref: str, tag: str, *, value: str | None = "") -> Tags:
+        """Tag a version with a word and, if there is one, a value; null takes the tag away. What it was is kept."""
+        version = self.ledger.version(ref)
+        with self.ledger.write() as connection:
+            found = tags.change(connection, self.actor.id, version, tag, value)
+            return Tags(version.ref, found, tags.history(connection, version))
 
     @action("read")
     def version_file(self, ref: str, path: str) -> Path:
@@ -47,12 +70,14 @@ class Things(Hand):
         verb: str | None = None,
         name: str | None = None,
         state: RunState | None = None,
+        where: str | None = None,
         limit: int = PAGE,
         cursor: str | None = None,
     ) -> RunPage:
-        """Runs, newest first."""
+        """Runs, newest first; `where` is a condition such as `rows > 1000 and state = 'failed'`."""
         self.ledger.sweep()
-        found = self.ledger.runs(verb=verb, name=name, state=state, limit=look.bounded(limit) + 1, before=cursor)
+        rows = look.bounded(limit) + 1
+        found = found_runs(self.ledger.database, verb=verb, name=name, state=state, where=where, limit=rows, before=cursor)
         return RunPage(*look.cut(found, limit))
 
     @action("read")

@@ -1,0 +1,116 @@
+"""A whole home elsewhere: restored from a backup, or its ledger moved between SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from msgspec import Struct
+
+from fourfold.application.serving.home import Lock
+from fourfold.core.config import read_settings
+from fourfold.core.errors import BadSpec, Conflict, NotFound
+from fourfold.core.progress import Progress
+from fourfold.storage import encrypt, restore
+from fourfold.storage.blobs.local import sync_folder
+from fourfold.storage.copying import Copied, copy_ledger, one_moment
+from fourfold.storage.database import Database
+from fourfold.storage.dsn import hidden, is_postgres
+
+SQLITE = "sqlite"
+LEDGER = "ledger.sqlite"
+SETTINGS = "fourfold.toml"
+
+
+class Moved(Struct):
+    """A ledger that was moved: where from and to, and its tables with rows and digests, equal on both sides."""
+
+    source: str
+    target: str
+    tables: list[Copied]
+    kept: str  # what is left of the source
+
+
+def restore_home(place: str, home: Path, backup_id: str | None, key_file: str | None, progress: Progress) -> restore.Restored:
+    """A backup as a new home. Raises Conflict if the folder is not empty, Corrupt or NotFound if the backup is not whole."""
+    keys = encrypt.read_keys(Path(key_file).expanduser()) if key_file else None
+    return restore.restore(place, home, backup_id=backup_id, keys=keys, progress=progress)
+
+
+def make_key_file(path: Path, *, rotate: bool) -> encrypt.Keys:
+    """A new key file, or another key in one that is there."""
+    return encrypt.rotate_keys(path) if rotate else encrypt.create_keys(path)
+
+
+def move_ledger(home: Path, to: str, progress: Progress) -> Moved:
+    """Copy the ledger of a home into another database, compare every table, and use that one from then on.
+
+    One transaction there: interrupted, it leaves that database empty and the home as it was. Raises Conflict if a server runs
+    on the home, or if the database is not empty; Corrupt if a table reads differently there.
+    """
+    if not home.is_dir():
+        raise NotFound(f"There is no home {home}.", hint="Name it with --home.")
+    if "FOURFOLD_DATABASE" in os.environ:
+        raise BadSpec("FOURFOLD_DATABASE says where the ledger is.", hint="Unset it: the move is written to fourfold.toml.")
+    now = read_settings(home).database
+    source_url, target_url = now or f"sqlite:///{home / LEDGER}", _target(home, to, now)
+    lock = Lock(home)
+    try:
+        return _copy(source_url, target_url, home, progress, "" if to == SQLITE else to)
+    finally:
+        lock.close()
+
+
+def _target(home: Path, to: str, now: str) -> str:
+    if to == SQLITE:
+        if not now:
+            raise Conflict(f"The ledger of {home} is in SQLite already.")
+        if (home / LEDGER).exists():
+            raise Conflict(f"{home / LEDGER} is there already.", hint="Move it away: it is from before the move.")
+        return f"sqlite:///{home / LEDGER}"
+    if not is_postgres(to):
+        raise BadSpec(f"{hidden(to)} names no ledger.", hint="Write postgresql://user@host/database, or sqlite.")
+    if to == now:
+        raise Conflict(f"The ledger of {home} is in {hidden(to)} already.")
+    return to
+
+
+def _copy(source_url: str, target_url: str, home: Path, progress: Progress, setting: str) -> Moved:
+    source, target = Database(source_url), Database(target_url)
+    try:
+        source.prepare(keep=home / "backups")
+        target.prepare()
+        with one_moment(source, still=True) as before:
+            with target.write() as after:
+                tables = copy_ledger(before, after, progress)
+            _remember(home, setting)  # nobody can write to the old one before everybody who opens the home finds the new one
+            kept = hidden(source_url) if is_postgres(source_url) else _set_aside(home)
+        return Moved(hidden(source_url), hidden(target_url), tables, kept)
+    finally:
+        source.close()
+        target.close()
+
+
+def _remember(home: Path, url: str) -> None:
+    """Write the setting `database`, in one step."""
+    path = home / SETTINGS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = [line for line in lines if line.partition("=")[0].strip() != "database"]
+    if url:
+        lines.insert(0, f'database = "{url}"')  # first: before any table of the file
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.touch(mode=0o600)
+    with partial.open("w", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(home)
+
+
+def _set_aside(home: Path) -> str:
+    """The SQLite file under another name, so that nothing opens it by mistake."""
+    kept = home / f"ledger-moved-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.sqlite"
+    (home / LEDGER).rename(kept)
+    return str(kept)
