@@ -21,7 +21,7 @@ from fourfold.core.progress import Progress, silent
 from fourfold.core.registry import split_spec
 from fourfold.data.dataset import Dataset
 from fourfold.data.fragments import Log, columns_of, fragment_path, place_of, write_table
-from fourfold.data.steps import DETAIL, DROPPED, STEPS, Barrier, Step
+from fourfold.data.steps import DETAIL, DROPPED, STEPS, Barrier, Rewriting, Step
 from fourfold.storage.artifacts import room_for
 from fourfold.storage.ledger import Ledger
 
@@ -120,7 +120,7 @@ def _pass(
         table = pq.read_table(path)
         rows = len(table)
         if barrier and marks is not None:
-            table = _without_dropped(barrier[0], _with_marks(table, marks.slice(done, rows)), log)
+            table = _applied(*barrier, table, marks.slice(done, rows), log)
         for name, step in steps:
             table = _step(name, step, table, log)
         if len(table):
@@ -128,6 +128,17 @@ def _pass(
             yield number, fragment_path(target, number)
         done += rows
         progress(done, total, "rows")
+
+
+def _applied(name: str, barrier: Barrier, table: pa.Table, marks: pa.Table, log: Log) -> pa.Table:
+    """The rows as a barrier's marks leave them."""
+    kept = pc.is_null(marks[DROPPED])
+    table = _without_dropped(name, _with_marks(table, marks), log)
+    if not isinstance(barrier, Rewriting):
+        return table
+    rewritten = barrier.apply(table, marks.filter(kept))
+    _log_changes(name, table, rewritten, log)
+    return rewritten
 
 
 def _with_marks(table: pa.Table, marks: pa.Table) -> pa.Table:
@@ -140,10 +151,14 @@ def _with_marks(table: pa.Table, marks: pa.Table) -> pa.Table:
 def _step(name: str, step: Step, table: pa.Table, log: Log) -> pa.Table:
     cleaned = step(table)
     assert len(cleaned) == len(table), f"step {name} changed the number of rows; it must mark them"
-    for column in table.column_names:
-        if column in cleaned.column_names and (changed := _changed(table[column], cleaned[column])) is not None:
-            log.change(name, column, table["doc_id"].filter(changed))
+    _log_changes(name, table, cleaned, log)
     return _without_dropped(name, cleaned, log)
+
+
+def _log_changes(name: str, before: pa.Table, after: pa.Table, log: Log) -> None:
+    for column in before.column_names:
+        if column in after.column_names and (changed := _changed(before[column], after[column])) is not None:
+            log.change(name, column, before["doc_id"].filter(changed))
 
 
 def _changed(before: pa.ChunkedArray, after: pa.ChunkedArray) -> pa.Array | None:

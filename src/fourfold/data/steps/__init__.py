@@ -36,6 +36,13 @@ class Barrier(Protocol):
     def __call__(self, table: pa.Table, /) -> pa.Table: ...
 
 
+@runtime_checkable
+class Rewriting(Barrier, Protocol):
+    """A barrier that changes rows once it has seen the whole: `apply` gets rows of a fragment and their part of the marks."""
+
+    def apply(self, table: pa.Table, marks: pa.Table, /) -> pa.Table: ...
+
+
 def mark(
     table: pa.Table, rows: pa.Array | pa.ChunkedArray, reason: str, details: pa.Array | pa.ChunkedArray | None = None
 ) -> pa.Table:
@@ -58,5 +65,15 @@ STEPS = Table(
         "normalise": "fourfold.data.steps.normalise:Normalise",
         "drop_short": "fourfold.data.steps.drop_short:DropShort",
         "drop_duplicates": "fourfold.data.steps.drop_duplicates:DropDuplicates",
+        "simplify": "fourfold.data.steps.simplify:Simplify",
+        "drop_boilerplate": "fourfold.data.steps.drop_boilerplate:DropBoilerplate",
+        "keep_languages": "fourfold.data.steps.keep_languages:KeepLanguages",
+        "gopher_quality": "fourfold.data.steps.gopher_quality:GopherQuality",
+        "gopher_repetition": "fourfold.data.steps.gopher_repetition:GopherRepetition",
+        "fineweb_quality": "fourfold.data.steps.fineweb_quality:FinewebQuality",
+        "keep_length": "fourfold.data.steps.keep_length:KeepLength",
+        "drop_listed": "fourfold.data.steps.drop_listed:DropListed",
+        "drop_near_duplicates": "fourfold.data.steps.drop_near_duplicates:DropNearDuplicates",
+        "sample": "fourfold.data.steps.sample:Sample",
     },
 )
