@@ -67,11 +67,12 @@ def clean(
     dataset: Dataset,
     /,
     *steps: Annotated[str, Parameter(help="Steps in order: normalise, drop_short:min_words=2, '{drop_short: {…}}'.")],
+    runner: Annotated[str, Parameter(help="Where it is done: loop, pool (a process per core) or ray.")] = "loop",
     common: Common = DEFAULT,
 ) -> None:
     """Pass a dataset through cleaning steps."""
     with opened(common) as client:
-        version = client.clean(name, dataset, [part(step) for step in steps])
+        version = client.clean(name, dataset, [part(step) for step in steps], runner=runner)
     made(common, version, f"fourfold describe {version.ref}")
 
 

@@ -1,17 +1,14 @@
 """Clean: a dataset through steps, in order, into a new version; what goes and what changes is counted and listed."""
 
-# pyarrow.compute makes its functions when it is imported; pyright cannot see them.
-# pyright: reportAttributeAccessIssue=false
-
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fourfold.core.build import settings_of
@@ -20,8 +17,11 @@ from fourfold.core.nouns import Actor, Version
 from fourfold.core.progress import Progress, silent
 from fourfold.core.registry import split_spec
 from fourfold.data.dataset import Dataset
-from fourfold.data.fragments import Log, columns_of, fragment_path, place_of, write_table
-from fourfold.data.steps import DETAIL, DROPPED, STEPS, Barrier, Rewriting, Step
+from fourfold.data.flow import RUNNERS, Runner
+from fourfold.data.flow.loop import Loop
+from fourfold.data.fragment_work import Parts, Task
+from fourfold.data.fragments import Log, columns_of, fragment_path
+from fourfold.data.steps import DROPPED, STEPS, Barrier, Step
 from fourfold.storage.artifacts import room_for
 from fourfold.storage.ledger import Ledger
 
@@ -29,19 +29,28 @@ Spec = str | Mapping[str, Any]
 
 
 def clean(
-    ledger: Ledger, actor: Actor, name: str, dataset: Version, steps: Sequence[Spec], *, progress: Progress = silent
+    ledger: Ledger,
+    actor: Actor,
+    name: str,
+    dataset: Version,
+    steps: Sequence[Spec],
+    *,
+    runner: str = "loop",
+    progress: Progress = silent,
 ) -> Version:
-    """Pass `dataset` through `steps` into a new version of the dataset `name`.
+    """Pass `dataset` through `steps` into a new version of the dataset `name`. The `runner` (loop, pool, ray) changes how fast
+    that is, never the outcome.
 
     Raises BadSpec for an unknown step or setting, BadInput if no row is left.
     """
     parts = build_steps(steps)
     spec = {"steps": [{step: settings_of(part)} for step, part in parts]}
     with (
+        closing(RUNNERS.resolve(runner, path="clean.runner")()) as work,
         ledger.run("clean", kind="dataset", name=name, spec=spec, inputs=[dataset], actor=actor, progress=progress) as run,
         room_for(f"the dataset {name}"),
     ):
-        run.meta.update(clean_into(Dataset(ledger.materialise(dataset)), run.folder, parts, progress=run.progress))
+        run.meta.update(clean_into(Dataset(ledger.materialise(dataset)), run.folder, parts, runner=work, progress=run.progress))
         run.metrics({key: run.meta[key] for key in ("rows", "rows_before")})
     return run.version
 
@@ -57,13 +66,20 @@ def build_steps(steps: Sequence[Spec]) -> list[tuple[str, Step]]:
 
 
 def clean_into(
-    dataset: Dataset, folder: Path, steps: Sequence[tuple[str, Step]], *, progress: Progress = silent
+    dataset: Dataset,
+    folder: Path,
+    steps: Sequence[tuple[str, Step]],
+    *,
+    runner: Runner | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the cleaned fragments and the logs into `folder`; the figures for the version's meta.
 
-    One fragment is in memory at a time, and of a barrier what it asks for of all rows. Fragments keep their numbers, so that a
+    `runner` says where the fragments are worked on (default: one after another, here); the outcome is the same. Each holds one
+    fragment in memory at a time, and this process what a barrier asks for of all rows. Fragments keep their numbers, so that a
     change in one touches no other. Raises BadInput if no row is left.
     """
+    runner = runner or Loop()
     log = Log()
     paths = [(i, fragment.path) for i, fragment in enumerate(dataset.fragments())]
     before = sum(pq.read_metadata(path).num_rows for _, path in paths)
@@ -72,8 +88,10 @@ def clean_into(
     for n, (barrier, row_local) in enumerate(passes):
         target = folder if n == len(passes) - 1 else work / str(n)
         target.mkdir(parents=True, exist_ok=True)
-        marks = _marks(paths, *barrier) if barrier else None
-        paths = list(_pass(paths, target, barrier, marks, row_local, log, progress, before))
+        logs = work / f"{n}-logs"
+        marks = _marks(paths, *barrier, work / f"{n}-keys", runner) if barrier else ""
+        paths = _pass(paths, target, Parts(barrier, row_local), marks, logs, runner, progress, before)
+        log.read(sorted(logs.glob("*")))
     shutil.rmtree(work, ignore_errors=True)
     figures = log.write(folder)
     if not paths:
@@ -96,89 +114,49 @@ def _passes(steps: Sequence[tuple[str, Step]]) -> list[tuple[tuple[str, Barrier]
     return passes
 
 
-def _marks(paths: Sequence[tuple[int, Path]], name: str, barrier: Barrier) -> pa.Table:
-    keys = [barrier.keys(pq.read_table(path)) for _, path in paths]
-    if not keys:
-        return pa.table({DROPPED: pa.array([], pa.string())})
-    marks = barrier(pa.concat_tables(keys, promote_options="default"))
+def _marks(paths: Sequence[tuple[int, Path]], name: str, barrier: Barrier, folder: Path, runner: Runner) -> str:
+    """What a barrier marks, given the keys of all rows: an Arrow file that workers map into memory."""
+    folder.mkdir(parents=True)
+    targets = [fragment_path(folder, number) for number, _ in paths]
+    tasks = [
+        Task(str(path), str(target), barrier={name: settings_of(barrier)}, keys=True)
+        for (_, path), target in zip(paths, targets)
+    ]
+    for _ in runner(tasks, Parts((name, barrier), [])):
+        pass
+    keys = [pq.read_table(target) for target in targets]
+    marks = (
+        barrier(pa.concat_tables(keys, promote_options="default")) if keys else pa.table({DROPPED: pa.array([], pa.string())})
+    )
     assert DROPPED in marks.column_names, f"barrier {name} marked nothing"
-    return marks
+    with pa.ipc.new_file(folder / "marks.arrow", marks.schema) as file:
+        file.write_table(marks)
+    return str(folder / "marks.arrow")
 
 
 def _pass(
     paths: Sequence[tuple[int, Path]],
     target: Path,
-    barrier: tuple[str, Barrier] | None,
-    marks: pa.Table | None,
-    steps: Sequence[tuple[str, Step]],
-    log: Log,
+    parts: Parts,
+    marks: str,
+    logs: Path,
+    runner: Runner,
     progress: Progress,
     total: int,
-) -> Iterator[tuple[int, Path]]:
-    done = 0
+) -> list[tuple[int, Path]]:
+    """The fragments of which rows are left."""
+    specs = [{name: settings_of(step)} for name, step in parts.steps]
+    barrier = {parts.barrier[0]: settings_of(parts.barrier[1])} if parts.barrier else None
+    tasks: list[Task] = []
+    offset = 0
     for number, path in paths:
-        table = pq.read_table(path)
-        rows = len(table)
-        if barrier and marks is not None:
-            table = _applied(*barrier, table, marks.slice(done, rows), log)
-        for name, step in steps:
-            table = _step(name, step, table, log)
-        if len(table):
-            write_table(table, fragment_path(target, number))
-            yield number, fragment_path(target, number)
-        done += rows
+        log = logs / f"{number:05}"
+        tasks.append(Task(str(path), str(fragment_path(target, number)), str(log), barrier, marks, offset, specs))
+        offset += pq.read_metadata(path).num_rows
+    done, left = 0, []
+    for (number, _), task, (before, after) in zip(paths, tasks, runner(tasks, parts)):
+        done += before
         progress(done, total, "rows")
-
-
-def _applied(name: str, barrier: Barrier, table: pa.Table, marks: pa.Table, log: Log) -> pa.Table:
-    """The rows as a barrier's marks leave them."""
-    kept = pc.is_null(marks[DROPPED])
-    table = _without_dropped(name, _with_marks(table, marks), log)
-    if not isinstance(barrier, Rewriting):
-        return table
-    rewritten = barrier.apply(table, marks.filter(kept))
-    _log_changes(name, table, rewritten, log)
-    return rewritten
-
-
-def _with_marks(table: pa.Table, marks: pa.Table) -> pa.Table:
-    for name in (DROPPED, DETAIL):
-        if name in marks.column_names:
-            table = table.append_column(name, marks[name])
-    return table
-
-
-def _step(name: str, step: Step, table: pa.Table, log: Log) -> pa.Table:
-    cleaned = step(table)
-    assert len(cleaned) == len(table), f"step {name} changed the number of rows; it must mark them"
-    _log_changes(name, table, cleaned, log)
-    return _without_dropped(name, cleaned, log)
-
-
-def _log_changes(name: str, before: pa.Table, after: pa.Table, log: Log) -> None:
-    for column in before.column_names:
-        if column in after.column_names and (changed := _changed(before[column], after[column])) is not None:
-            log.change(name, column, before["doc_id"].filter(changed))
-
-
-def _changed(before: pa.ChunkedArray, after: pa.ChunkedArray) -> pa.Array | None:
-    """Which rows differ, as booleans; None if none does."""
-    if before.equals(after):
-        return None
-    if pa.types.is_nested(before.type) or before.type != after.type:
-        return pa.array([a != b for a, b in zip(before.to_pylist(), after.to_pylist())], pa.bool_())
-    differs = pc.fill_null(pc.not_equal(before, after), False)
-    return pc.or_(differs, pc.not_equal(pc.is_null(before), pc.is_null(after)))
-
-
-def _without_dropped(name: str, table: pa.Table, log: Log) -> pa.Table:
-    if DROPPED not in table.column_names:
-        return table
-    gone = table.filter(pc.is_valid(table[DROPPED]))
-    details = gone[DETAIL].to_pylist() if DETAIL in gone.column_names else [""] * len(gone)
-    columns = (gone[column].to_pylist() for column in ("doc_id", "source", DROPPED))
-    for (doc_id, source, reason), detail in zip(zip(*columns), details):
-        path, line = place_of(source)
-        log.drop(path, line, doc_id, name, reason, detail or "")
-    kept = table.filter(pc.is_null(table[DROPPED]))
-    return kept.drop_columns([column for column in (DROPPED, DETAIL) if column in kept.column_names])
+        if after:
+            left.append((number, Path(task.target)))
+    return left

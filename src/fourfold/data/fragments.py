@@ -155,6 +155,15 @@ class Log:
             names = [pa.array([value] * n, pa.string()) for value in (step, column)]
             self._changes.append(pa.table([ids, *names, pa.array(counts or [1] * n, pa.int64())], schema=CHANGES))
 
+    def read(self, folders: Sequence[Path]) -> None:
+        """Add what other logs wrote into `folders`, in that order."""
+        for folder in folders:
+            for row in pq.read_table(folder / "drops.parquet").to_pylist():
+                self.drop(row["source"], row["line"], row["doc_id"], row["step"], row["reason"], row["detail"] or "")
+            changes = pq.read_table(folder / "changes.parquet").cast(CHANGES)
+            if len(changes):
+                self._changes.append(changes)
+
     def write(self, folder: Path, *, changes: bool = True) -> dict[str, Any]:
         """The figures for the version's meta: `drops` by reason and `changes` by step and column."""
         write_table(pa.table(self._drops, schema=DROPS), folder / "drops.parquet")

@@ -32,9 +32,9 @@ class Datasets(Line):
         arguments |= {"licence": licence, "purpose": purpose}
         return self._do("collect", arguments, Version)
 
-    def clean(self, name: str, dataset: str, steps: Sequence[Spec]) -> Version:
-        """Pass a dataset through cleaning steps, in order, into a new version."""
-        return self._do("clean", {"name": name, "dataset": dataset, "steps": steps}, Version)
+    def clean(self, name: str, dataset: str, steps: Sequence[Spec], *, runner: str = "loop") -> Version:
+        """Pass a dataset through cleaning steps, in order, into a new version; `runner`: loop, pool or ray."""
+        return self._do("clean", {"name": name, "dataset": dataset, "steps": steps, "runner": runner}, Version)
 
     def deidentify(
         self, name: str, dataset: str, *, detectors: Sequence[Spec] = ("patterns",), actions: dict[str, str] | None = None

@@ -46,11 +46,12 @@ class Datasets(Hand):
         )
 
     @action("make")
-    def clean(self, name: str, dataset: str, steps: Sequence[Spec]) -> Version:
-        """Pass a dataset through cleaning steps, in order, into a new version."""
+    def clean(self, name: str, dataset: str, steps: Sequence[Spec], *, runner: str = "loop") -> Version:
+        """Pass a dataset through cleaning steps, in order, into a new version; `runner`: loop, pool or ray."""
         from fourfold.data.clean import clean
 
-        return clean(self.ledger, self.actor, name, self.ledger.version(dataset), list(steps), progress=self.progress)
+        origin = self.ledger.version(dataset)
+        return clean(self.ledger, self.actor, name, origin, list(steps), runner=runner, progress=self.progress)
 
     @action("make")
     def deidentify(
