@@ -50,10 +50,17 @@ class GopherRepetition:
         words = list(SPACES.sub("", text)) if chinese else text.split()
         whole = max(sum(map(len, words)), 1)
         factor = 2 if chinese else 1
+        # A run that stands twice has a shorter one that does: where none of n words does, none of more words is looked for.
         for n, most in zip((2, 3, 4), self.top_2_3_4_grams):
-            yield f"gopher_top_{n}_gram", _top(words, factor * n) / whole, most
+            found = _top(words, factor * n)
+            if not found:
+                break
+            yield f"gopher_top_{n}_gram", found / whole, most
         for n, most in zip(range(5, 11), self.duplicate_5_to_10_grams):
-            yield f"gopher_duplicate_{n}_grams", _duplicated(words, factor * n) / whole, most
+            found = _duplicated(words, factor * n)
+            if not found:
+                break
+            yield f"gopher_duplicate_{n}_grams", found / whole, most
 
 
 def _repeated(items: Sequence[str]) -> tuple[float, float]:
