@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from fourfold.core.errors import BadInput, Conflict, NotFound, StorageFull
 from fourfold.core.nouns import Actor
-from fourfold.storage import artifacts, schema
+from fourfold.storage import artifacts, schema, versions
 from fourfold.storage.ledger import Ledger
 
 OWNER = Actor("key_owner", "owner", "admin")
@@ -239,3 +239,21 @@ def test_a_ledger_that_is_no_database(tmp_path):
     Path(home / "ledger.sqlite").write_text("this is not a database, however long it may be" * 10)
     with pytest.raises(BadInput, match="not a SQLite database"):
         Ledger.open(home)
+
+
+def test_a_page_of_a_name_sorts_nothing(ledger, publish):
+    """The newest of 100,000 versions are found by an index; pages of a name meet without gap or repetition."""
+    numbers = [publish("a", f"{n}").number for n in range(5)]
+    publish("b")
+    first = ledger.versions(name="a", limit=2)
+    rest = ledger.versions(name="a", limit=9, before=first[-1].id)
+    assert [version.number for version in first + rest] == numbers[::-1]
+    assert [version.ref for version in ledger.versions(limit=2)] == ["b@1", "a@5"]
+    if ledger.database.engine.dialect.name == "sqlite":
+        with ledger.database.read() as connection:
+            said: list[str] = []
+            connection.connection.set_trace_callback(said.append)
+            versions.page(connection, name="a", kind="model", limit=2, before=None)
+            connection.connection.set_trace_callback(None)
+            plan = str(connection.exec_driver_sql(f"explain query plan {said[-1]}").all())
+        assert "USING INDEX" in plan and "TEMP B-TREE" not in plan

@@ -135,13 +135,17 @@ def _not_found(connection: sa.Connection, ref: str, name: str) -> NotFound:
 def page(connection: sa.Connection, *, name: str | None, kind: Kind | None, limit: int, before: str | None) -> list[Version]:
     """Versions, newest first; `before` is the id of the last one of the page before."""
     v = schema.version.c
-    query = sa.select(schema.version).order_by(v.id.desc()).limit(limit)
-    if name is not None:
-        query = query.where(v.name == name)
+    query = sa.select(schema.version).limit(limit)
     if kind is not None:
         query = query.where(v.kind == kind)
-    if before is not None:
-        query = query.where(v.id < before)
+    if name is None:
+        query = query.order_by(v.id.desc())
+        query = query if before is None else query.where(v.id < before)
+    else:  # by number: its index gives the newest without sorting all versions of the name
+        query = query.where(v.name == name).order_by(v.number.desc())
+        if before is not None:
+            last = sa.select(v.number).where(v.id == before).scalar_subquery()
+            query = query.where(v.number < last)
     return [from_row(row) for row in connection.execute(query)]
 
 
