@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from fourfold.core.errors import BadInput, Corrupt, NotFound
 from fourfold.core.fingerprint import digest_bytes
-from fourfold.storage import artifacts
+from fourfold.storage import artifacts, cutting
 from fourfold.storage.blobs.local import Local
 
 
 def test_a_large_file_is_cut_and_put_together_again(ledger, publish, monkeypatch):
-    monkeypatch.setattr(artifacts, "WHOLE_BYTES", 100)
-    monkeypatch.setattr(artifacts, "CHUNK_BYTES", 64)
+    monkeypatch.setattr(cutting, "WHOLE_BYTES", 100)
+    monkeypatch.setattr(cutting, "pieces", lambda path, size: (path.read_bytes()[i : i + 64] for i in range(0, size, 64)))
     content = "".join(chr(65 + i % 26) for i in range(1000))
     version = publish(content=content)
     (file,) = ledger.manifest(version).files

@@ -44,6 +44,7 @@ class Settings:
     licence_no_derivatives: LicencePolicy = setting("refuse", "the same for licences that forbid derived works")
     licence_share_alike: LicencePolicy = setting("flag", "the same for licences that bind what is derived; flag: it is logged")
     licence_undeclared: LicencePolicy = setting("allow", "the same for data whose licence nobody declared")
+    cache_bytes: int = setting(0, "largest size of the cache of versions that are laid out as files; 0: no limit")
 
 
 def read_settings(home: Path, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
-from collections.abc import Iterator
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,17 +17,14 @@ from typing import Any
 import blake3
 import sqlalchemy as sa
 
-from fourfold.core.errors import BadInput, Corrupt, NotFound, StorageFull
-from fourfold.core.fingerprint import digest_file, read_blocks
-from fourfold.core.ids import new_id
-from fourfold.storage import schema
+from fourfold.core.errors import BadInput, NotFound, StorageFull
+from fourfold.core.fingerprint import digest_bytes, read_blocks
+from fourfold.core.progress import Progress, silent
+from fourfold.storage import cutting, refuse, schema
 from fourfold.storage.blobs import Blobs
-from fourfold.storage.database import Database
 
-WHOLE_BYTES = 64 << 20  # files up to this size are one chunk
-CHUNK_BYTES = 16 << 20  # larger ones are cut into these
-PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt")
+WRITERS = 4  # threads that write chunks: a disk syncs several files in the time of one
+FEW = 3  # files that are not worth threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,55 +76,93 @@ def room_for(what: str) -> Iterator[None]:
         raise
 
 
-def store(folder: Path, blobs: Blobs) -> Manifest:
+def store(folder: Path, blobs: Blobs, *, progress: Progress = silent) -> Manifest:
     """Put all files below `folder` into the store and return their manifest. Durable on return, visible to nobody yet.
 
-    Raises BadInput for links, special files and pickles.
+    What the store has already is not written again, so a stopped publish goes on where it was. Raises BadInput for links,
+    special files and pickles, StorageFull before the first byte if it will not fit.
     """
     with room_for(f"the files of {folder.name}"):
-        return Manifest(tuple(_store_file(folder, path, blobs) for path in _files(folder)))
+        found = [(path, path.stat().st_size) for path in refuse.files(folder)]
+        _check_room(folder.name, found, blobs)
+        counted = _Counted(progress, sum(size for _, size in found))
+        if len(found) < FEW:
+            return Manifest(tuple(_store_file(folder, path, size, blobs, counted) for path, size in found))
+        with ThreadPoolExecutor(WRITERS) as pool:  # the disk syncs several files in the time of one
+            stored = pool.map(lambda each: _store_file(folder, each[0], each[1], blobs, counted), found)
+            return Manifest(tuple(stored))
 
 
-def _files(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise BadInput(
-                f"{path.name} is a link or special file: a version holds plain files only.", hint="Replace it by its content."
-            )
-        if path.is_file():
-            _refuse_pickle(path)
-            found.append(path)
-    return found
+class _Counted:
+    """Tells how many bytes of all were stored, from any thread."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.done, self.lock = progress, total, 0, threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        with self.lock:
+            self.done += count
+            self.progress(self.done, self.total, "bytes")
 
 
-def _refuse_pickle(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(2)
-    if path.suffix in PICKLE_ENDINGS or head in PICKLES:
-        raise BadInput(
-            f"{path.name} is a pickle: loading one runs whatever code is inside it.",
-            hint="Save weights as safetensors and arrays as .npy instead.",
+def _check_room(name: str, found: list[tuple[Path, int]], blobs: Blobs) -> None:
+    """Raises StorageFull if the chunks that the store has not yet are more than it can take. Whole files are linked."""
+    free = blobs.free_bytes()
+    large = [(path, size) for path, size in found if not cutting.is_one_chunk(path, size)]
+    if free is None or sum(size for _, size in large) < free:
+        return
+    new = {digest_bytes(piece): len(piece) for path, size in large for piece in cutting.pieces(path, size)}
+    wanted = sum(size for digest, size in new.items() if not blobs.has(digest))
+    if wanted >= free:
+        raise StorageFull(
+            f"{name} needs {wanted:,} bytes more, and {free:,} are free: nothing was written.",
+            hint="Free disk space, or add a store: fourfold storage",
         )
 
 
-def _store_file(folder: Path, path: Path, blobs: Blobs) -> StoredFile:
-    size = path.stat().st_size
-    sha256 = hashlib.sha256()
-    whole = blake3.blake3()
-    chunks: list[Chunk] = []
-    for block in read_blocks(path, CHUNK_BYTES):
+def _store_file(folder: Path, path: Path, size: int, blobs: Blobs, counted: Callable[[int], None]) -> StoredFile:
+    name = path.relative_to(folder).as_posix()
+    if not cutting.is_one_chunk(path, size):
+        return _store_cut(name, path, size, blobs, counted)
+    sha256, whole = hashlib.sha256(), blake3.blake3()
+    for block in read_blocks(path):
         sha256.update(block)
         whole.update(block)
-        if size > WHOLE_BYTES:
-            chunk = Chunk(blake3.blake3(block).hexdigest(), len(block))
-            blobs.put(chunk.digest, block)
-            chunks.append(chunk)
     digest = whole.hexdigest()
-    if size <= WHOLE_BYTES:
-        blobs.put_file(digest, path)
-        chunks.append(Chunk(digest, size))
-    return StoredFile(path.relative_to(folder).as_posix(), size, digest, sha256.hexdigest(), tuple(chunks))
+    blobs.put_file(digest, path)
+    counted(size)
+    return StoredFile(name, size, digest, sha256.hexdigest(), (Chunk(digest, size),))
+
+
+def _store_cut(name: str, path: Path, size: int, blobs: Blobs, counted: Callable[[int], None]) -> StoredFile:
+    """Chunks are digested and written by several threads, the file's two digests by one each; few are in memory."""
+    sha256, whole = hashlib.sha256(), blake3.blake3()
+    known: set[str] = set()
+    chunks: list[Chunk] = []
+
+    def keep(piece: bytes) -> Chunk:
+        digest = digest_bytes(piece)
+        if digest not in known:
+            blobs.put(digest, piece)
+            known.add(digest)
+        return Chunk(digest, len(piece))
+
+    def first(waiting: deque[tuple[Future[Any], ...]]) -> None:
+        chunk, *others = waiting.popleft()
+        chunks.append(chunk.result())
+        for other in others:
+            other.result()
+        counted(chunks[-1].size_bytes)
+
+    with ThreadPoolExecutor(WRITERS) as writers, ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+        waiting: deque[tuple[Future[Any], ...]] = deque()
+        for piece in cutting.pieces(path, size):
+            waiting.append((writers.submit(keep, piece), one.submit(sha256.update, piece), two.submit(whole.update, piece)))
+            if len(waiting) >= 2 * WRITERS:
+                first(waiting)
+        while waiting:
+            first(waiting)
+    return StoredFile(name, sum(c.size_bytes for c in chunks), whole.hexdigest(), sha256.hexdigest(), tuple(chunks))
 
 
 def insert(connection: sa.Connection, manifest: Manifest) -> None:
@@ -164,12 +202,12 @@ def read_manifest(connection: sa.Connection, digest: str) -> Manifest:
         .where(f.c.manifest == digest)
         .order_by(f.c.path, c.c.position)
     ).all()
-    files: dict[str, StoredFile] = {}
-    for row in rows:
-        earlier = files[row.path].chunks if row.path in files else ()
-        chunks = (*earlier, Chunk(row.chunk, row.chunk_bytes))
-        files[row.path] = StoredFile(row.path, row.size_bytes, row.digest, row.sha256, chunks)
-    return Manifest(tuple(files.values()))
+    files: list[StoredFile] = []
+    for _, group in itertools.groupby(rows, key=lambda row: row.path):
+        same = list(group)
+        chunks = tuple(Chunk(row.chunk, row.chunk_bytes) for row in same)
+        files.append(StoredFile(same[0].path, same[0].size_bytes, same[0].digest, same[0].sha256, chunks))
+    return Manifest(tuple(files))
 
 
 def holders(connection: sa.Connection, digest: str) -> list[tuple[sa.Row[Any], StoredFile]]:
@@ -182,70 +220,9 @@ def holders(connection: sa.Connection, digest: str) -> list[tuple[sa.Row[Any], S
     return [(row, StoredFile(row.path, row.bytes, row.file, row.sha256, ())) for row in rows]
 
 
-class Materialised:
-    """Folders under `home/cache` that hold the files of versions, read-only, made on demand and verified on each opening."""
-
-    def __init__(self, folder: Path, database: Database, blobs: Blobs) -> None:
-        self.folder = folder
-        self.database = database
-        self.blobs = blobs
-        self.verified: set[str] = set()
-
-    def open(self, digest: str) -> Path:
-        """The folder of a manifest. Each file's digest is checked (once per process); a wrong one is made anew from the store.
-
-        Raises NotFound or Corrupt if the store cannot give the right bytes.
-        """
-        target = self.folder / digest
-        if digest in self.verified and target.is_dir():
-            return target
-        with self.database.read() as connection:
-            manifest = read_manifest(connection, digest)
-        if not (target.is_dir() and all(_is_whole(target / f.path, f) for f in manifest.files)):
-            self._make(manifest, target)
-        self.verified.add(digest)
-        return target
-
-    def _make(self, manifest: Manifest, target: Path) -> None:
-        temporary = self.folder / new_id("tmp")
-        temporary.mkdir(parents=True)
-        try:
-            with room_for("the cache of versions"):
-                for file in manifest.files:
-                    self._write(temporary, file)
-            if target.exists():
-                shutil.move(target, self.folder / new_id("old"))
-            temporary.rename(target)  # atomic: a reader sees all files or none
-        except OSError:
-            if not target.is_dir():  # else another process was first
-                raise
-        finally:
-            for leftover in [temporary, *self.folder.glob("old_*")]:
-                shutil.rmtree(leftover, ignore_errors=True)
-
-    def _write(self, folder: Path, file: StoredFile) -> None:
-        path = folder / safe_path(file.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if len(file.chunks) == 1 and self.blobs.link(file.chunks[0].digest, path):
-            if not _is_whole(path, file):
-                raise Corrupt(f"{file.path} is not what was stored.", hint="Run: fourfold doctor")
-            return
-        with path.open("xb") as out:
-            for chunk in file.chunks:
-                out.write(self.blobs.get(chunk.digest))
-        path.chmod(0o444)
-
-
 def safe_path(path: str) -> PurePosixPath:
     """The path of a file inside a version. Raises BadInput if it would lead out of its folder."""
     pure = PurePosixPath(path)
     if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\\" in path or "\0" in path:
         raise BadInput(f"{path!r} is no path inside a version.", hint="Paths are relative and do not go up.")
     return pure
-
-
-def _is_whole(path: Path, file: StoredFile) -> bool:
-    try:
-        return path.lstat().st_size == file.size_bytes and digest_file(path) == file.digest
-    except FileNotFoundError:
-        return False

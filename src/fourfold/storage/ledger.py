@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from fourfold import __version__
+from fourfold.core.config import read_settings
 from fourfold.core.errors import BadInput, FourfoldError
 from fourfold.core.fingerprint import fingerprint
 from fourfold.core.ids import new_id
@@ -20,6 +21,7 @@ from fourfold.core.progress import Progress, silent
 from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, steps, store_rows, terms, versions
 from fourfold.storage.database import Database
 from fourfold.storage.leases import Claim
+from fourfold.storage.materialised import Materialised
 from fourfold.storage.stores import Stores
 
 Made = TypeVar("Made")
@@ -33,7 +35,7 @@ class Ledger:
         self.database = database
         self.claim: Claim | None = None  # the job that this process does: its runs are steps, and an old claim writes nothing
         self.blobs = Stores.of_home(home, database)
-        self.materialised = artifacts.Materialised(home / "cache" / "versions", database, self.blobs)
+        self.materialised = Materialised(home / "cache" / "versions", database, self.blobs)
 
     @classmethod
     def open(cls, home: Path, *, url: str | None = None) -> Ledger:
@@ -52,11 +54,14 @@ class Ledger:
         except FourfoldError:
             database.close()
             raise
-        return cls(home, database)
+        ledger = cls(home, database)
+        ledger.materialised.limit_bytes = read_settings(home).cache_bytes
+        return ledger
 
     def close(self) -> None:
         """Chain the audit rows of this process and let go of the database."""
         audit.seal(self.database)
+        self.materialised.close()
         self.blobs.close()
         self.database.close()
 
