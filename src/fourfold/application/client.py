@@ -14,6 +14,7 @@ from fourfold.application.sdk.datasets import Datasets
 from fourfold.application.sdk.deployments import Deployments
 from fourfold.application.sdk.keys import Keys
 from fourfold.application.sdk.models import Models
+from fourfold.application.sdk.stores import Stores
 from fourfold.application.sdk.things import Things
 from fourfold.application.sdk.whole import Whole
 from fourfold.core.config import default_home
@@ -23,7 +24,7 @@ from fourfold.core.progress import Progress, silent
 __all__ = ["Answer", "Client"]
 
 
-class Client(Asking, Datasets, Models, Deployments, Things, Keys, Backups, Whole):
+class Client(Asking, Datasets, Models, Deployments, Things, Keys, Backups, Stores, Whole):
     """A hand on a platform: `Client(home="…")` opens a folder of this machine, `Client(url="…", token="ff_…")` asks a server.
 
     Without either: FOURFOLD_URL with FOURFOLD_TOKEN if set, else FOURFOLD_HOME, else ~/.fourfold. `progress` is told how far

@@ -8,9 +8,10 @@ from fourfold.application.topics.datasets import Datasets
 from fourfold.application.topics.deployments import Deployments
 from fourfold.application.topics.keys import Keys
 from fourfold.application.topics.models import Models
+from fourfold.application.topics.stores import Stores
 from fourfold.application.topics.things import Things
 from fourfold.application.topics.whole import Whole
 
 
-class Platform(Datasets, Models, Deployments, Things, Answers, Keys, Backups, Whole):
+class Platform(Datasets, Models, Deployments, Things, Answers, Keys, Backups, Stores, Whole):
     """What one actor may do in one home. Refs are `name@3`, `name@alias`, or `name` for the newest."""

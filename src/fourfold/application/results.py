@@ -192,3 +192,58 @@ class Applied(Struct):
 
     project: str
     stages: list[StageOutcome]
+
+
+class NameUse(Struct):
+    """Bytes of a name's versions: as files, and of distinct chunks."""
+
+    name: str
+    kind: str
+    versions: int
+    size_bytes: int
+    stored_bytes: int
+
+
+class VersionUse(Struct):
+    """Bytes of a version's files."""
+
+    version: str
+    kind: str
+    size_bytes: int
+
+
+class StoreInfo(Struct):
+    """A store, what it holds, and how it is. Null: nobody can say. `lost` of its last scrub: chunks that were right nowhere."""
+
+    name: str
+    kind: str
+    where: str
+    sealed: bool
+    state: str
+    chunks: int
+    stored_bytes: int
+    free_bytes: int | None
+    full_at: float | None
+    scrubbed_at: float | None
+    lost: int
+
+
+class StorageUse(Struct):
+    """Where the bytes are. `acknowledgements`: how many stores must have a chunk before a publish counts."""
+
+    stores: list[StoreInfo]
+    names: list[NameUse]
+    largest: list[VersionUse]
+    bytes_per_day: float
+    acknowledgements: int
+
+
+class StoreKept(Struct):
+    """What keeping a store did: chunks looked at, how many were copied or repaired, and which are right in no store."""
+
+    store: str
+    chunks: int
+    size_bytes: int
+    copied: int
+    lost: int
+    lost_chunks: list[str]
