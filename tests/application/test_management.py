@@ -99,6 +99,8 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
         "role": "reader",
         "cron": "0 1 * * *",
         "act": "train",
+        "tag": "t",
+        "place": str(home / "nowhere" / "backup"),
     }
     needed = {p.name for p in signature(act.name)[0] if p.default is p.empty}
     for role in ROLES:
