@@ -158,7 +158,7 @@ def _store_cut(name: str, path: Path, size: int, blobs: Blobs, counted: Callable
         waiting: deque[tuple[Future[Any], ...]] = deque()
         for piece in cutting.pieces(path, size):
             waiting.append((writers.submit(keep, piece), one.submit(sha256.update, piece), two.submit(whole.update, piece)))
-            if len(waiting) >= 2 * WRITERS:
+            if len(waiting) > WRITERS:
                 first(waiting)
         while waiting:
             first(waiting)

@@ -39,19 +39,20 @@ def _cut_at(file: BinaryIO, ends: list[int]) -> Iterator[bytes]:
 
 def _cut_by_content(file: BinaryIO) -> Iterator[bytes]:
     """FastCDC (Xia et al. 2016). A cut depends on no more than CHUNK_BYTES behind the one before it, so a window will do."""
-    waiting = b""
+    waiting = bytearray()
     while True:
-        block = file.read(2 * CHUNK_BYTES)
+        block = file.read(CHUNK_BYTES)
         waiting += block
-        done = 0
-        for chunk in fastcdc(waiting, LEAST_BYTES, AVERAGE_BYTES, CHUNK_BYTES):
-            if block and chunk.offset + CHUNK_BYTES > len(waiting):
-                break
-            done = chunk.offset + chunk.length
-            yield waiting[chunk.offset : done]
-        waiting = waiting[done:]
+        cuts = [
+            (chunk.offset, chunk.offset + chunk.length)
+            for chunk in fastcdc(waiting, LEAST_BYTES, AVERAGE_BYTES, CHUNK_BYTES)
+            if not block or chunk.offset + CHUNK_BYTES <= len(waiting)
+        ]
+        for start, end in cuts:
+            yield bytes(memoryview(waiting)[start:end])
         if not block:
             return
+        del block, waiting[: cuts[-1][1] if cuts else 0]
 
 
 def _tensor_ends(file: BinaryIO, size: int) -> list[int] | None:
