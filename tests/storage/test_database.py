@@ -68,4 +68,4 @@ def test_a_write_that_fails_changes_nothing(ledger):
         connection.execute(schema.counter.insert(), {"name": "x", "value": 1})
         raise ZeroDivisionError
     with ledger.database.read() as connection:
-        assert connection.execute(sa.select(schema.counter.c.name)).scalars().all() == ["audit_head"]
+        assert "x" not in connection.execute(sa.select(schema.counter.c.name)).scalars().all()

@@ -12,6 +12,7 @@ from fourfold.application.sdk.asking import Answer, Asking
 from fourfold.application.sdk.backups import Backups
 from fourfold.application.sdk.datasets import Datasets
 from fourfold.application.sdk.deployments import Deployments
+from fourfold.application.sdk.keeping import Keeping
 from fourfold.application.sdk.keys import Keys
 from fourfold.application.sdk.models import Models
 from fourfold.application.sdk.stores import Stores
@@ -24,7 +25,7 @@ from fourfold.core.progress import Progress, silent
 __all__ = ["Answer", "Client"]
 
 
-class Client(Asking, Datasets, Models, Deployments, Things, Keys, Backups, Stores, Whole):
+class Client(Asking, Datasets, Models, Deployments, Things, Keys, Backups, Keeping, Stores, Whole):
     """A hand on a platform: `Client(home="…")` opens a folder of this machine, `Client(url="…", token="ff_…")` asks a server.
 
     Without either: FOURFOLD_URL with FOURFOLD_TOKEN if set, else FOURFOLD_HOME, else ~/.fourfold. `progress` is told how far

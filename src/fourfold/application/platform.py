@@ -6,6 +6,7 @@ from fourfold.application.topics.answers import Answers
 from fourfold.application.topics.backups import Backups
 from fourfold.application.topics.datasets import Datasets
 from fourfold.application.topics.deployments import Deployments
+from fourfold.application.topics.keeping import Keeping
 from fourfold.application.topics.keys import Keys
 from fourfold.application.topics.models import Models
 from fourfold.application.topics.stores import Stores
@@ -13,5 +14,5 @@ from fourfold.application.topics.things import Things
 from fourfold.application.topics.whole import Whole
 
 
-class Platform(Datasets, Models, Deployments, Things, Answers, Keys, Backups, Stores, Whole):
+class Platform(Datasets, Models, Deployments, Things, Answers, Keys, Backups, Keeping, Stores, Whole):
     """What one actor may do in one home. Refs are `name@3`, `name@alias`, or `name` for the newest."""

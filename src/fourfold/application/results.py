@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from fourfold.core.nouns import Actor, Deployment, Role, Run, Version
 from fourfold.storage.backup import Backup
+from fourfold.storage.fsck import Finding
 from fourfold.storage.jobs import Job
 from fourfold.storage.tags import TagChange
 from fourfold.storage.versions import AliasMove
@@ -69,6 +70,20 @@ class VersionDetail(Struct):
     inputs: list[str]
     outputs: list[str]
     aliases: list[str]
+
+
+class VersionKept(Struct):
+    """What becomes of a version: kept, removed or erased, and whether it is under legal hold."""
+
+    ref: str
+    state: str
+    held: bool
+
+
+class Examined(Struct):
+    """What fsck found wrong; nothing if all is well."""
+
+    findings: list[Finding]
 
 
 class AliasDetail(Struct):

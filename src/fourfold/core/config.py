@@ -37,6 +37,7 @@ class Settings:
     timeout_seconds: float = setting(30.0, "how long the front waits for an engine before it answers 504")
     queue_limit: int = setting(1024, "requests that may wait for one engine before the next gets 429")
     seal_seconds: float = setting(3600.0, "age at which a segment of the request log is sealed into Parquet")
+    erasure_register: str = setting("", "folder of the erasure register, apart from backups; empty: erasures in the home")
     seal_bytes: int = setting(64 << 20, "size at which a segment of the request log is sealed into Parquet")
     licence_non_commercial: LicencePolicy = setting(
         "refuse", "allow, flag or refuse: training on and serving data whose licence forbids commercial use"

@@ -55,6 +55,12 @@ class NotFound(FourfoldError):
     code, status, exit_code = "not_found", 404, 4
 
 
+class Erased(FourfoldError):
+    """It was here and was erased; the message names the receipt. Nothing brings it back."""
+
+    code, status, exit_code = "erased", 410, 4
+
+
 class Conflict(FourfoldError):
     """The thing changed meanwhile, exists already, or is in use."""
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from fourfold.core.errors import BadInput, NotFound, StorageFull
 from fourfold.core.fingerprint import digest_bytes, read_blocks
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import cutting, refuse, schema
+from fourfold.storage import cutting, refuse, schema, states
 from fourfold.storage.blobs import Blobs
 
 WRITERS = 4  # threads that write chunks: a disk syncs several files in the time of one
@@ -167,10 +167,12 @@ def _store_cut(name: str, path: Path, size: int, blobs: Blobs, counted: Callable
 
 def insert(connection: sa.Connection, manifest: Manifest) -> None:
     """Write a manifest's rows; nothing to do if equal content is there already."""
-    found = connection.execute(sa.select(schema.manifest.c.digest).where(schema.manifest.c.digest == manifest.digest)).first()
-    if found:
+    m, f = schema.manifest.c, schema.manifest_file.c
+    found = connection.execute(sa.select(m.digest).where(m.digest == manifest.digest)).first()
+    if found and connection.execute(sa.select(f.path).where(f.manifest == manifest.digest)).first():
         return
-    connection.execute(schema.manifest.insert(), {"digest": manifest.digest, "size_bytes": manifest.size_bytes})
+    if not found:  # a removed version's row stays when garbage collection took the list of its files
+        connection.execute(schema.manifest.insert(), {"digest": manifest.digest, "size_bytes": manifest.size_bytes})
     for file in manifest.files:
         connection.execute(
             schema.manifest_file.insert(),
@@ -192,7 +194,8 @@ def insert(connection: sa.Connection, manifest: Manifest) -> None:
 
 
 def read_manifest(connection: sa.Connection, digest: str) -> Manifest:
-    """The manifest of that digest. Raises NotFound."""
+    """The manifest of that digest. Raises NotFound, Erased."""
+    states.refuse_unreadable(connection, digest)
     if not connection.execute(sa.select(schema.manifest.c.digest).where(schema.manifest.c.digest == digest)).first():
         raise NotFound(f"There is no manifest {digest[:16]}….", hint="Run: fourfold versions")
     f, c = schema.manifest_file, schema.file_chunk

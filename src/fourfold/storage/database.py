@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,9 @@ from fourfold.core.extras import need
 from fourfold.storage.dsn import driver_url, is_postgres
 from fourfold.storage.keeping import keep_before
 
-HEAD = "0004"  # the newest migration; a test holds it against storage/migrations
+HEAD = "0005"  # the newest migration; a test holds it against storage/migrations
 BUSY_SECONDS = 120  # how long a writer waits for the others on SQLite
+BATCH = 500  # parameters of one IN: SQLite allows 999 in its oldest builds
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # A server that is gone is noticed: when connecting, when idle, and when sent bytes are not acknowledged.
@@ -189,6 +191,13 @@ class Database:
                 keep_before(connection, keep, found)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def batches(values: Iterable[str]) -> Iterator[list[str]]:
+    """The values in lists that fit one statement."""
+    rest = iter(values)
+    while some := list(islice(rest, BATCH)):
+        yield some
 
 
 @contextmanager

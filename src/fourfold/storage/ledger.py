@@ -18,7 +18,20 @@ from fourfold.core.fingerprint import fingerprint
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Actor, Deployment, Kind, Role, Run, Version
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import artifacts, audit, deployments, keys, runs, schema, segments, steps, store_rows, terms, versions
+from fourfold.storage import (
+    artifacts,
+    audit,
+    deployments,
+    guard,
+    keys,
+    runs,
+    schema,
+    segments,
+    steps,
+    store_rows,
+    terms,
+    versions,
+)
 from fourfold.storage.database import Database
 from fourfold.storage.leases import Claim
 from fourfold.storage.materialised import Materialised
@@ -32,6 +45,7 @@ class Ledger:
 
     def __init__(self, home: Path, database: Database) -> None:
         self.home = home
+        self.register = home / "erasures"  # kept apart from backups, and replayed by every restore
         self.database = database
         self.claim: Claim | None = None  # the job that this process does: its runs are steps, and an old claim writes nothing
         self.blobs = Stores.of_home(home, database)
@@ -89,7 +103,7 @@ class Ledger:
         """
         if kind is not None:
             versions.check_name(name)
-        row = self._begin(verb, name, spec, tuple(inputs), actor)  # raises StepDone if the job has done this step
+        row = self._begin(verb, name, spec, tuple(inputs), actor, kind)  # raises StepDone if the job has done this step
         folder = self.home / "work" / row.id
         open_run = runs.OpenRun(row.id, folder, progress)
         try:
@@ -111,7 +125,9 @@ class Ledger:
         """Fingerprint of what a run would do: verb, spec and the content of its inputs."""
         return fingerprint({"verb": verb, "spec": spec, "inputs": [v.digest for v in inputs]})
 
-    def _begin(self, verb: str, name: str, spec: Mapping[str, Any], inputs: tuple[Version, ...], actor: Actor) -> Run:
+    def _begin(
+        self, verb: str, name: str, spec: Mapping[str, Any], inputs: tuple[Version, ...], actor: Actor, kind: Kind | None
+    ) -> Run:
         refs = tuple(v.ref for v in inputs)
         recipe = self.recipe(verb, spec, inputs)
         row = Run(new_id("run"), verb, name, spec, refs, actor.id, recipe, __version__, "running", time.time())
@@ -121,6 +137,8 @@ class Ledger:
             done = (False, None) if claim is None else steps.version_of(connection, claim.job_id, _step(row))
             if not done[0] and runs.is_new(connection, row.id):
                 runs.insert(connection, row, claim and claim.job_id)
+                if kind is not None:
+                    guard.take(connection, row.id)  # in one transaction with the run: a quick publish pays for no other
             return done
 
         done, version = self.database.repeat(begin)
@@ -130,10 +148,10 @@ class Ledger:
 
     def _publish(self, row: Run, kind: Kind, inputs: tuple[Version, ...], open_run: runs.OpenRun) -> Version:
         names = self.blobs.refresh(self.home, self.database)
-        manifest = artifacts.store(open_run.folder, self.blobs)  # durable before the row that makes it visible
 
-        def publish(connection: sa.Connection) -> Version:
+        def publish(connection: sa.Connection, manifest: artifacts.Manifest, check: guard.Guard) -> Version:
             store_rows.unchanged(connection, names)
+            check(connection)
             number = versions.next_number(connection, row.name, kind)
             artifacts.insert(connection, manifest)
             made = Version(
@@ -151,7 +169,13 @@ class Ledger:
             audit.record(connection, row.actor, row.verb, made.ref, {"run": row.id, "digest": made.digest})
             return made
 
-        return self._finish(row, open_run, publish)
+        return guard.publish(  # durable before the row that makes it visible
+            self.database,
+            self.blobs,
+            open_run.folder,
+            row.id,
+            lambda manifest, check: self._finish(row, open_run, lambda connection: publish(connection, manifest, check)),
+        )
 
     def _finish(self, row: Run, open_run: runs.OpenRun, publish: Callable[[sa.Connection], Made]) -> Made:
         def finish(connection: sa.Connection) -> tuple[Made]:
@@ -159,6 +183,7 @@ class Ledger:
             for change in open_run.changes:
                 change(connection)
             runs.close(connection, row.id, error=None, figures=open_run.figures)
+            guard.release(connection, row.id)
             if self.claim is not None:
                 version = made.id if isinstance(made, Version) else None
                 steps.record(connection, self.claim, _step(row), {"run": row.id}, version)
@@ -175,6 +200,7 @@ class Ledger:
             reason = f"{type(error).__name__}: {reason}"
         with self.write() as connection:
             runs.close(connection, run_id, error=reason, figures=open_run.figures)
+            guard.release(connection, run_id)
 
     def made_in_this_job(self, version: Version) -> bool:
         """Whether a step of the job that this process does made it, in whatever process."""
@@ -327,17 +353,22 @@ class Ledger:
         """Keep a Parquet file of request records; the file moves into the stores. Repeating it is harmless."""
         folder = self.home / "work" / new_id("seg")
         folder.mkdir(parents=True)
+
+        def add(manifest: artifacts.Manifest, check: guard.Guard) -> segments.Segment:
+            segment = segments.Segment(name, front, rows, first_at, last_at, manifest.digest)
+            with self.write() as connection:
+                check(connection)
+                artifacts.insert(connection, manifest)
+                segments.insert(connection, segment)
+                guard.release(connection, folder.name)
+            return segment
+
         try:
             shutil.copyfile(path, folder / "requests.parquet")
             self.blobs.refresh(self.home, self.database)
-            manifest = artifacts.store(folder, self.blobs)
+            return guard.publish(self.database, self.blobs, folder, folder.name, add)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        segment = segments.Segment(name, front, rows, first_at, last_at, manifest.digest)
-        with self.write() as connection:
-            artifacts.insert(connection, manifest)
-            segments.insert(connection, segment)
-        return segment
 
     def segments(self) -> list[segments.Segment]:
         """Every sealed segment of the request log, in order of time."""

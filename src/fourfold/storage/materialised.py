@@ -13,6 +13,7 @@ from fourfold.core.errors import Corrupt
 from fourfold.core.fingerprint import digest_bytes, digest_file
 from fourfold.core.ids import new_id
 from fourfold.core.progress import Progress, silent
+from fourfold.storage import states
 from fourfold.storage.artifacts import Manifest, StoredFile, read_manifest, room_for, safe_path
 from fourfold.storage.blobs import Blobs
 from fourfold.storage.database import Database
@@ -39,9 +40,10 @@ class Materialised:
         Goes on where a process that was stopped came to. Raises NotFound or Corrupt if the store cannot give the right bytes.
         """
         target = self.folder / digest
-        if digest in self.verified and target.is_dir():
-            return target
         with self.database.read() as connection:
+            states.refuse_unreadable(connection, digest)  # also what another process or home still has in its cache
+            if digest in self.verified and target.is_dir():
+                return target
             manifest = read_manifest(connection, digest)
         self._hold(digest)
         if not (target.is_dir() and all(is_whole(target / f.path, f) for f in manifest.files)):
@@ -55,6 +57,13 @@ class Materialised:
         while self.held:
             os.close(self.held.popitem()[1])
         self.verified.clear()
+
+    def remove(self, digest: str) -> None:
+        """Delete the folder of a manifest and what was begun of it, whoever has it open: it is erased, or was removed."""
+        self.verified.discard(digest)
+        for folder in (self.folder / digest, self.folder / f"part_{digest}"):
+            if folder.exists():
+                shutil.rmtree(folder)
 
     def evict(self) -> list[str]:
         """Remove what nobody holds, the longest unused first, until the rest is within the limit; returns the manifests."""

@@ -312,3 +312,58 @@ tag_change = _table(
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
 )
+
+# A row that keeps files has a foreign key to manifest.digest: garbage collection finds those columns here.
+
+lease = _table(
+    "lease",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("process", sa.Text, nullable=False),  # host:pid:start
+    sa.Column("epoch", sa.BigInteger, nullable=False),  # of garbage collection, when the lease began
+    sa.Column("expires_at", sa.Float, nullable=False),
+)
+
+condemned = _table(
+    "condemned",
+    sa.Column("chunk", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False, index=True),  # condemned → deleting → deleted
+    sa.Column("epoch", sa.BigInteger, nullable=False),  # of garbage collection, when the state was entered
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("process", sa.Text, nullable=False),  # who deletes
+)
+
+version_state = _table(
+    "version_state",
+    sa.Column("version_id", sa.Text, sa.ForeignKey("version.id"), primary_key=True),
+    sa.Column("state", sa.Text, primary_key=True),  # removed, erased
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("receipt", sa.Text),
+)
+
+hold = _table(
+    "hold",
+    sa.Column("version_id", sa.Text, sa.ForeignKey("version.id"), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+erasure = _table(
+    "erasure",
+    sa.Column("receipt", sa.Text, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("removed_at", sa.Float),  # when the last of its blobs was gone from every store
+)
+
+erased = _table(
+    "erased",
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("what", sa.Text, nullable=False),  # manifest, chunk
+    sa.Column("receipt", sa.Text, sa.ForeignKey("erasure.receipt"), nullable=False, index=True),
+)

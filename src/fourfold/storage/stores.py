@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fourfold.core.errors import Corrupt, FourfoldError, NotFound, NotReady
-from fourfold.storage import store_rows
+from fourfold.storage import states, store_rows
 from fourfold.storage.blobs import Blobs
 from fourfold.storage.database import Database
 
@@ -54,7 +54,7 @@ class Stores:
             with database.read() as connection:
                 return store_rows.moved(connection, digest)
 
-        made = cls({}, is_moved=is_moved)
+        made = cls({}, is_moved=is_moved, is_erased=lambda digest: states.is_erased(database, digest))
         made.refresh(home, database)
         return made
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fourfold.core.config import Settings
 from fourfold.core.nouns import Actor
 from fourfold.core.progress import Progress, silent
@@ -13,6 +15,8 @@ class Hand:
 
     def __init__(self, ledger: Ledger, actor: Actor, settings: Settings, *, progress: Progress = silent) -> None:
         self.ledger = ledger
+        if settings.erasure_register:
+            ledger.register = Path(settings.erasure_register).expanduser().absolute()
         self.actor = actor
         self.settings = settings
         self.progress = progress

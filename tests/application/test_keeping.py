@@ -1,0 +1,88 @@
+"""Removing, holding, erasing, collecting garbage and examining, as a person does them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fourfold.client import Client
+from fourfold.core.errors import BadInput, Conflict, Erased, NotPermitted
+from fourfold.core.nouns import Actor
+from fourfold.storage.ledger import Ledger
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with words@1 to words@3."""
+    ledger = Ledger.open(tmp_path / "home")
+    for text in ("one", "two", "three"):
+        with ledger.run("train", kind="model", name="words", spec={}, actor=Actor("k", "k", "admin")) as run:
+            (run.folder / "weights.txt").write_text(text)
+    ledger.close()
+    return tmp_path / "home"
+
+
+def test_what_is_removed_goes_with_the_garbage_and_the_rest_stays(home):
+    with Client(home=home) as client:
+        assert client.remove("words@1", reason="old").state == "removed"
+        dry = client.collect_garbage(grace_seconds=0, dry_run=True)
+        assert (dry.condemned, dry.deleted, dry.manifests_retired) == (1, 0, 1)
+        client.collect_garbage(grace_seconds=0)
+        assert client.collect_garbage(grace_seconds=0).listed == 2
+        assert client.fsck().findings == []
+        assert client.version_file("words@2", "weights.txt").read_text() == "two"
+        with pytest.raises(BadInput, match="no grace period"):
+            client.collect_garbage(grace_seconds=-1)
+
+
+def test_what_is_held_stays_until_it_is_released(home):
+    with Client(home=home) as client:
+        assert client.hold("words@1", reason="case 12").held
+        with pytest.raises(Conflict, match="legal hold"):
+            client.erase(["words@1"], reason="request 7")
+        assert not client.hold("words@1", reason="closed", release=True).held
+        receipt = client.erase(["words@1"], reason="request 7")
+        with pytest.raises(Erased, match=receipt.receipt):
+            client.version_file("words@1", "weights.txt")
+        assert client.fsck().findings == []
+
+
+def test_the_register_lies_where_the_setting_says(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("FOURFOLD_ERASURE_REGISTER", str(tmp_path / "register"))
+    with Client(home=home) as client:
+        client.erase(["words@3"], reason="request 7")
+    assert (tmp_path / "register" / "register.jsonl").read_text().count("\n") == 1
+
+
+def test_only_an_admin_may(home):
+    from fourfold.application.platform import Platform
+    from fourfold.core.config import Settings
+
+    ledger = Ledger.open(home)
+    platform = Platform(ledger, Actor("k", "dev", "developer"), Settings())
+    for act in (platform.collect_garbage, platform.fsck):
+        with pytest.raises(NotPermitted):
+            act()
+    with pytest.raises(NotPermitted):
+        platform.erase(["words@1"], reason="")
+    ledger.close()
+
+
+def test_the_commands(home, capsys, monkeypatch):
+    from fourfold.application.cli import run
+
+    monkeypatch.setenv("FOURFOLD_HOME", str(home))
+
+    def call(*words: str) -> int:
+        return run(words)
+
+    assert call("remove", "words@1", "--reason", "old") == 0
+    assert call("hold", "words@2", "--reason", "case 12") == 0
+    assert call("erase", "words@3", "--reason", "request 7") == 0
+    assert call("collect-garbage", "--dry-run") == 0
+    assert call("fsck") == 0
+    assert "All is well" in capsys.readouterr().out
+    (blob,) = (path for path in (home / "blobs").rglob("*") if path.is_file() and path.read_bytes() == b"two")
+    blob.unlink()
+    assert call("fsck") == 1
