@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 
-from fourfold.core.errors import Conflict, Corrupt, Erased
+from fourfold.core.errors import Conflict, Corrupt, Erased, FourfoldError
 from fourfold.core.fingerprint import digest_bytes
 from fourfold.core.nouns import Actor
-from fourfold.storage import erase, states
+from fourfold.storage import erase, restore, states
+from fourfold.storage.backup import back_up
 from fourfold.storage.collect_garbage import collect_garbage
 from fourfold.storage.fsck import fsck
 from fourfold.storage.ledger import Ledger
@@ -128,3 +129,39 @@ def test_what_is_held_is_not_erased(ledger, publish):
     with pytest.raises(Conflict, match="legal hold"):
         erase.erase(ledger, [version.ref], actor="owner", reason="")
     assert not list(erase.read_register(ledger.register))
+
+
+def test_a_backup_from_before_an_erasure_restores_without_the_erased(ledger, publish, tmp_path):
+    publish(content="secret")
+    publish(content="harmless")
+    back_up(ledger, str(tmp_path / "place"), actor="owner")
+    receipt = erase.erase(ledger, ["words@1"], actor="owner", reason="request 7")
+    restore.restore(str(tmp_path / "place"), tmp_path / "restored", register=ledger.register)
+    restore.verify(ledger, str(tmp_path / "place"))
+    again = Ledger.open(tmp_path / "restored")
+    assert not again.blobs.has(digest_bytes(b"secret"))
+    with pytest.raises(Erased, match=receipt.receipt):
+        again.materialise(again.version("words@1"))
+    assert (again.materialise(again.version("words@2")) / "weights.txt").read_text() == "harmless"
+    assert fsck(again) == []
+    again.close()
+
+
+def test_a_replica_does_not_bring_back_what_was_erased(ledger, publish, tmp_path):
+    from fourfold.storage import store_rows
+
+    with ledger.write() as connection:
+        store_rows.insert(connection, "owner", "second", "local", {"folder": str(tmp_path / "second")})
+    ledger.blobs.refresh(ledger.home, ledger.database)
+    version = publish(content="secret")
+    second = ledger.blobs.opened["second"]
+    assert second.has(digest_bytes(b"secret"))
+    erase.erase(ledger, [version.ref], actor="owner", reason="")
+    assert not second.has(digest_bytes(b"secret"))
+    second.put(digest_bytes(b"secret"), b"secret")  # a disk that was away, back with what it had
+    with pytest.raises(FourfoldError):
+        ledger.blobs.get(digest_bytes(b"secret"))
+    assert not ledger.blobs.primary.has(digest_bytes(b"secret"))
+    collect_garbage(ledger, actor=OWNER)
+    assert not second.has(digest_bytes(b"secret"))
+    assert fsck(ledger) == []

@@ -64,6 +64,9 @@ def restore(
     *,
     backup: Annotated[str | None, Parameter(help="Id of the backup. Default: the newest.")] = None,
     key_file: KeyFile = None,
+    register: Annotated[
+        Path | None, Parameter(help="Folder of the erasure register. Default: that of the restored home's settings.")
+    ] = None,
     common: Common = DEFAULT,
 ) -> None:
     """Restore a backup into a new home."""
@@ -73,7 +76,7 @@ def restore(
         raise BadSpec("Say which home the backup becomes.", hint="Name a new folder with --home.")
     home = common.folder("restore")
     with Bar() as bar:
-        done = restore_home(source, home, backup, None if key_file is None else str(key_file), bar)
+        done = restore_home(source, home, backup, None if key_file is None else str(key_file), register, bar)
 
     def text() -> None:
         from fourfold.application.cli_print import size, when

@@ -32,10 +32,12 @@ class Moved(Struct):
     kept: str  # what is left of the source
 
 
-def restore_home(place: str, home: Path, backup_id: str | None, key_file: str | None, progress: Progress) -> restore.Restored:
+def restore_home(
+    place: str, home: Path, backup_id: str | None, key_file: str | None, register: Path | None, progress: Progress
+) -> restore.Restored:
     """A backup as a new home. Raises Conflict if the folder is not empty, Corrupt or NotFound if the backup is not whole."""
     keys = encrypt.read_keys(Path(key_file).expanduser()) if key_file else None
-    return restore.restore(place, home, backup_id=backup_id, keys=keys, progress=progress)
+    return restore.restore(place, home, backup_id=backup_id, keys=keys, register=register, progress=progress)
 
 
 def make_key_file(path: Path, *, rotate: bool) -> encrypt.Keys:

@@ -26,7 +26,7 @@ from fourfold.core.errors import BadInput, Conflict, Corrupt, NotFound
 from fourfold.core.fingerprint import digest_bytes, read_blocks
 from fourfold.core.ids import new_id
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import audit, encrypt, schema
+from fourfold.storage import audit, encrypt, guard, schema
 from fourfold.storage.copying import snapshot
 from fourfold.storage.database import HEAD, Database
 from fourfold.storage.ledger import Ledger
@@ -36,6 +36,7 @@ PIECE_BYTES = 256 << 10  # the ledger is cut into these, so that the next backup
 MARKER = "fourfold-backup.json"
 FILES = ("requests/salt", "requests/open/*.log", "requests/closed/*.log")  # what answers need beside ledger and chunks
 SETTINGS = "fourfold.toml"
+LEASE_SECONDS = 86_400.0  # how long a backup on another machine may take before garbage collection stops waiting for it
 
 
 class KeptFile(Struct, frozen=True):
@@ -264,8 +265,8 @@ def wanted_chunks(path: Path) -> dict[str, int]:
 
 
 def erased_chunks(connection: sa.Connection) -> set[str]:
-    """Chunks that the ledger knows and no store has: the erased, and those that garbage collection took."""
-    return set()
+    """Chunks that the ledger knows and no store has: the erased."""
+    return set(connection.execute(sa.select(schema.erased.c.digest).where(schema.erased.c.what == "chunk")).scalars())
 
 
 def prune(place: Place, keep: int) -> list[str]:
@@ -343,4 +344,10 @@ def _alone(home: Path) -> Iterator[None]:
 @contextmanager
 def _spared(ledger: Ledger, holder: str) -> Iterator[None]:
     """Garbage collection removes nothing meanwhile."""
-    yield
+    with ledger.write() as connection:
+        guard.take(connection, holder, seconds=LEASE_SECONDS)
+    try:
+        yield
+    finally:
+        with ledger.write() as connection:
+            guard.release(connection, holder)

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from fourfold.core.config import read_settings
 from fourfold.core.errors import Conflict, Corrupt, FourfoldError
 from fourfold.core.ids import new_id
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import backup, encrypt, runs, schema
+from fourfold.storage import backup, encrypt, erase, runs, schema
 from fourfold.storage.artifacts import room_for, safe_path
 from fourfold.storage.backup import Place, Record
 from fourfold.storage.blobs.local import Local, sync_folder
+from fourfold.storage.fsck import fsck
 from fourfold.storage.ledger import Ledger
 
 
@@ -35,9 +37,17 @@ class Restored:
 
 
 def restore(
-    place: str, home: Path, *, backup_id: str | None = None, keys: encrypt.Keys | None = None, progress: Progress = silent
+    place: str,
+    home: Path,
+    *,
+    backup_id: str | None = None,
+    keys: encrypt.Keys | None = None,
+    register: Path | None = None,
+    progress: Progress = silent,
 ) -> Restored:
     """A backup, the newest unless one is named, as the home folder `home`, which appears in one step when all of it is there.
+
+    What the erasure register in the folder `register` names is erased in it first; without one, that of the home's settings.
 
     Raises Conflict if the folder is not empty; NotFound or Corrupt, naming what, if anything is missing or wrong.
     """
@@ -50,7 +60,7 @@ def restore(
     try:
         with room_for(f"the restored home {home}"):
             partial.mkdir(mode=0o700)
-            restored = _fill(source, record, partial, home, progress)
+            restored = _fill(source, record, partial, home, register, progress)
             partial.rename(home)  # over an empty folder, or over none
             sync_folder(home.parent)
     finally:
@@ -67,7 +77,7 @@ def verify(ledger: Ledger, place: str, *, backup_id: str | None = None, keys: en
     which = backup_id
     try:
         which = which or Place(place, keys).record().id
-        restored = restore(place, scratch, backup_id=which, keys=keys)
+        restored = restore(place, scratch, backup_id=which, keys=keys, register=ledger.register)
     except FourfoldError as error:
         which = which or next((b.id for b in backup.backups(ledger) if b.place == place), "")
         backup.verified(ledger, which, error.message)
@@ -78,7 +88,7 @@ def verify(ledger: Ledger, place: str, *, backup_id: str | None = None, keys: en
     return restored
 
 
-def _fill(source: Place, record: Record, folder: Path, home: Path, progress: Progress) -> Restored:
+def _fill(source: Place, record: Record, folder: Path, home: Path, register: Path | None, progress: Progress) -> Restored:
     with (folder / "ledger.sqlite").open("wb") as file:
         for piece in source.join(record.database):
             file.write(piece)
@@ -100,7 +110,10 @@ def _fill(source: Place, record: Record, folder: Path, home: Path, progress: Pro
         path.chmod(kept.mode)
     _leave_stores(folder / "ledger.sqlite")
     ledger = Ledger.open(folder)
+    kept_apart = register or read_settings(folder).erasure_register
+    ledger.register = Path(kept_apart).expanduser() if kept_apart else ledger.register
     try:
+        erase.replay_register(ledger)  # before anything opens: nothing that was erased since comes back
         return _settle(ledger, record, home)
     finally:
         ledger.close()
@@ -142,4 +155,6 @@ def _settle(ledger: Ledger, record: Record, home: Path) -> Restored:
             for state in ("open", "closed"):
                 (ledger.home / "requests" / state / f"{segment}.log").unlink(missing_ok=True)
     ledger.verify_audit()
+    for finding in fsck(ledger):
+        raise Corrupt(f"The restored home is not whole: {finding.thing}: {finding.problem}.", hint="Restore an earlier one.")
     return Restored(record.id, record.at, str(home), versions, record.chunks, record.size_bytes, len(running))
