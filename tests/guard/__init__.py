@@ -1,1 +1,0 @@
-"""A guard over the processes of the tests: nothing is unpickled. Also what Python imports at the start of each of them."""
