@@ -99,6 +99,11 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
         "role": "reader",
         "cron": "0 1 * * *",
         "act": "train",
+        "versions": ["x@9"],
+        "reason": "r",
+        "kind": "local",
+        "settings": {},
+        "older_than_days": 1.0,
         "tag": "t",
         "place": str(home / "nowhere" / "backup"),
     }
