@@ -62,6 +62,7 @@ class Ledger:
             (home / "work").mkdir(exist_ok=True)
         except OSError as error:
             raise BadInput(f"{home} cannot be a home: {error.strerror}.", hint="Name a folder of yours with --home.") from error
+        limit_bytes = read_settings(home).cache_bytes
         database = Database(url or f"sqlite:///{home / 'ledger.sqlite'}")
         try:
             database.prepare(keep=home / "backups")
@@ -69,7 +70,7 @@ class Ledger:
             database.close()
             raise
         ledger = cls(home, database)
-        ledger.materialised.limit_bytes = read_settings(home).cache_bytes
+        ledger.materialised.limit_bytes = limit_bytes
         return ledger
 
     def close(self) -> None:
