@@ -46,6 +46,7 @@ def test_a_trained_model_says_all_about_itself(ledger: Ledger, dataset: Version)
         "dev": None,
         "rows": {"train": 2, "dev": 1}, "languages": ["en"], "licence": "CC-BY-4.0", "training": {"words": 3, "held_out": True},
         "recipe": ledger.recipe("train", spec, [dataset]), "calibration": {"word": {}},
+        "terms": [{"dataset": "tags@1", "licence": "CC-BY-4.0"}],
     }  # fmt: skip
     run = ledger.find_run(model.run_id)
     assert (run.verb, run.spec, run.inputs, run.metrics["words"]) == ("train", spec, ("tags@1",), 3)
