@@ -17,6 +17,7 @@ from fourfold.compute.train import train
 from fourfold.core.errors import BadInput
 from fourfold.core.nouns import Actor, Version
 from fourfold.data.collect import collect
+from fourfold.storage.erase import erase
 from fourfold.storage.ledger import Ledger
 
 OWNER = Actor("key_owner", "owner", "admin")
@@ -103,3 +104,15 @@ def test_a_model_of_no_dataset_has_a_trace_that_says_so(ledger):
     trace = answers.why(ledger, answered(ledger, run.version, "kettle"), text=None, limit=5)
     assert [node.kind for node in trace.trace] == ["answer", "step", "version", "run"]
     assert "no dataset" in trace.note
+
+
+def test_an_erased_dataset_ends_the_trace_and_leaves_no_index_behind(ledger, model):
+    answer = answered(ledger, model, "kettle number 7")
+    assert texts(answers.why(ledger, answer, text=None, limit=2))
+    assert list((ledger.home / "cache" / "search").glob("*-*"))
+    receipt = erase(ledger, ["learnt@1"], actor="key_owner", reason="request 7")
+    assert not list((ledger.home / "cache" / "search").glob("*-*"))
+    trace = answers.why(ledger, answer, text=None, limit=2)
+    assert (texts(trace), receipt.receipt in trace.note) == ([], True)
+    answers.warm(ledger, model)
+    assert not list((ledger.home / "cache" / "search").glob("*-*"))

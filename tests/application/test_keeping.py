@@ -46,6 +46,7 @@ def test_what_is_held_stays_until_it_is_released(home):
         with pytest.raises(Erased, match=receipt.receipt):
             client.version_file("words@1", "weights.txt")
         assert client.fsck().findings == []
+        assert {check.name: check.state for check in client.doctor().checks}["artifacts"] == "ok"
 
 
 def test_the_register_lies_where_the_setting_says(home, tmp_path, monkeypatch):

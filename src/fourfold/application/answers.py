@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fourfold.application.lifecycle import figures_of, latest_report
 from fourfold.application.results import Node, Trace
 from fourfold.application.serving import bodies, request_segments
 from fourfold.application.serving.request_segments import Record
-from fourfold.core.errors import BadInput
+from fourfold.core.errors import BadInput, Erased, NotFound
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Run, Version
 from fourfold.data.dataset import Dataset
@@ -65,7 +66,8 @@ def warm(ledger: Ledger, version: Version) -> None:
     """Make the index that `why` asks, so that the first question about a deployment is as quick as the later ones."""
     training = _training_data(ledger, version)
     if training is not None and training.dataset.meta.get("rows", 0) <= WARM_ROWS:
-        _index(ledger, training)
+        with suppress(Erased, NotFound):  # why says so
+            _index(ledger, training)
 
 
 def warm_all(ledger: Ledger) -> None:
@@ -172,7 +174,10 @@ def _documents(ledger: Ledger, version: Version, asked: str, limit: int) -> tupl
     training = _training_data(ledger, version)
     if training is None:
         return [], f"{version.ref} was made from no dataset of this home, so its trace ends with its run."
-    rows = Dataset(ledger.materialise(training.dataset), training.split)
+    try:
+        rows = Dataset(ledger.materialise(training.dataset), training.split)
+    except (Erased, NotFound) as error:
+        return [], f"The trace ends with its dataset: {error.message}"
     hits = INDEXES.build(SEARCH).search(_index(ledger, training), asked, limit) if asked else []
     if not hits:
         note = "No document that the model was trained on shares a word with what was asked: these are its first."
@@ -234,11 +239,17 @@ def _index(ledger: Ledger, training: Training) -> Path:
 
 
 def _raw_file(ledger: Ledger, collected: Sequence[Version], digest: str) -> str:
+    gone = ""
     for dataset in collected:
-        for file in ledger.manifest(dataset).files:
+        try:
+            files = ledger.manifest(dataset).files
+        except (Erased, NotFound) as error:
+            gone = error.message
+            continue
+        for file in files:
             if file.digest == digest:
                 return f"{dataset.ref}/{file.path}"
-    return ""
+    return gone
 
 
 def _excerpt(text: str | None) -> str:

@@ -19,6 +19,7 @@ from fourfold.application.serving.home import status_of
 from fourfold.core.config import Settings
 from fourfold.core.errors import Corrupt, FourfoldError, did_you_mean
 from fourfold.core.nouns import Version
+from fourfold.storage import states
 from fourfold.storage.database import HEAD, wal_is_safe
 from fourfold.storage.ledger import Ledger
 
@@ -141,6 +142,9 @@ def _artifacts(ledger: Ledger) -> Check:
 
 
 def _chunks(ledger: Ledger, version: Version) -> Iterator[tuple[str, str, int]]:
+    with ledger.database.read() as connection:
+        if states.state_of(connection, version.id) != "kept":
+            return  # erased or removed: there is nothing to read
     for file in ledger.manifest(version).files:
         for chunk in file.chunks:
             yield file.path, chunk.digest, chunk.size_bytes

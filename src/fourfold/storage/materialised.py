@@ -59,9 +59,10 @@ class Materialised:
         self.verified.clear()
 
     def remove(self, digest: str) -> None:
-        """Delete the folder of a manifest and what was begun of it, whoever has it open: it is erased, or was removed."""
+        """Delete the folder of a manifest, what was begun of it, and search indexes made from it, whoever has them open: it is
+        erased, or was removed."""
         self.verified.discard(digest)
-        for folder in (self.folder / digest, self.folder / f"part_{digest}"):
+        for folder in (self.folder / digest, self.folder / f"part_{digest}", *self.folder.parent.glob(f"search/{digest}-*")):
             if folder.exists():
                 shutil.rmtree(folder)
 
