@@ -24,6 +24,7 @@ from fourfold.core.errors import BadSpec, did_you_mean
 from fourfold.storage import schema
 
 LONGEST, DEEPEST = 4000, 50
+FEW = 2000  # things that a comparison finds and that are worth listing
 TOKEN = re.compile(
     r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|(?P<name>[^\W\d][\w.\-]*|`[^`]+`)"
     r"|(?P<text>'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|(?P<sign><=|>=|!=|<>|==|=|<|>|\(|\)|,))"
@@ -261,7 +262,7 @@ class _Parser:
         if not self._any(sa.select(f.thing).where(f.name == name, f.thing.startswith(self._prefix))):
             return None
         where = test(f.text if isinstance(value, str) else f.number)
-        return self.things.table.c.id.in_(sa.select(f.thing).where(f.name == name, where))
+        return self._among(sa.select(f.thing).where(f.name == name, where), f.thing)
 
     def _tagged(self, name: str, value: Value | None, test: Test) -> sa.ColumnElement[bool] | None:
         t = schema.tag.c
@@ -269,7 +270,14 @@ class _Parser:
             return None
         if isinstance(value, float):
             return sa.false()  # tags are texts
-        return self.things.table.c.id.in_(sa.select(t.version_id).where(t.tag == name, test(t.value)))
+        return self._among(sa.select(t.version_id).where(t.tag == name, test(t.value)), t.version_id)
+
+    def _among(self, found: sa.Select[Any], column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        """Few are listed; where there are many, each thing is asked instead, since a page of them is soon full."""
+        own = self.things.table.c.id
+        some = sa.select(sa.func.count()).select_from(found.limit(FEW).subquery())
+        few = self.connection.execute(some).scalar_one() < FEW
+        return own.in_(found) if few else found.where(column == own).correlate(self.things.table).exists()
 
     @property
     def _prefix(self) -> str:
