@@ -55,6 +55,12 @@ def test_what_is_found(ledger, models):
         assert (where, numbers(ledger, where)) == (where, expected)
 
 
+def test_a_condition_on_what_nothing_has_says_what_there_is(ledger, models):
+    with pytest.raises(BadSpec) as refused:
+        numbers(ledger, "zzz > 1")
+    assert "There are f1" in refused.value.hint and "created_at" in refused.value.hint
+
+
 def test_pages_go_on_where_the_last_ended(ledger, models):
     first = found_versions(ledger.database, name=None, kind="model", where="f1", limit=2, before=None)
     assert [v.number for v in first] == [4, 2]

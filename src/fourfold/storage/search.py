@@ -228,7 +228,8 @@ class _Parser:
         ]
         found = [where for place in places if (where := place(name, value, test)) is not None]
         if not found:
-            self.fail(f"no {self.things.noun} has a {name!r}.{did_you_mean(name, self._known())}".rstrip("."), at=token)
+            near = did_you_mean(name, self._known())
+            self.fail(f"no {self.things.noun} has a {name!r}.{near}".rstrip("."), "" if near else self._names(), token)
         return sa.or_(*found)
 
     def _column(self, token: Token, column: sa.Column[Any], value: Value | None, test: Test) -> sa.ColumnElement[bool]:
@@ -290,6 +291,13 @@ class _Parser:
         names = self.connection.execute(sa.select(schema.fact.c.name).distinct()).scalars().all()
         tags = self.connection.execute(sa.select(schema.tag.c.tag).distinct()).scalars().all() if self.things.tagged else []
         return [*self.things.columns, *tags, *names]
+
+    def _names(self) -> str:
+        """What one can ask for: figures first."""
+        f = schema.fact.c
+        figures = sa.select(f.name).where(f.number.is_not(None), f.name.not_like("%.%")).distinct().limit(12)
+        names = sorted(self.connection.execute(figures).scalars())
+        return f"There are {', '.join([*names, *self.things.columns])}, tags, and whatever `fourfold show` says."
 
 
 def _escaped(text: str) -> str:
