@@ -85,6 +85,7 @@ debian:
 	command -v chromium > /dev/null || missing+=" chromium"; \
 	command -v pg_ctl > /dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl > /dev/null 2>&1 || missing+=" postgresql"; \
 	command -v c++ > /dev/null || missing+=" g++"; \
+	command -v mariadbd > /dev/null || [ -x /usr/sbin/mariadbd ] || missing+=" mariadb-server"; \
 	[ -n "$$missing" ] || exit 0; \
 	as_root="env DEBIAN_FRONTEND=noninteractive"; [ "$$(id -u)" = 0 ] || as_root="sudo -n $$as_root"; \
 	if ! command -v apt-get > /dev/null || ! $$as_root true 2> /dev/null; then \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -31,6 +32,8 @@ GET = {
     "public test data": "set FOURFOLD_TEST_DATA to the folder that holds ud-english-ewt/ and the other public sets",
     "PostgreSQL": "apt-get install postgresql, or put initdb and pg_ctl on PATH",
     "Swift": "give pip a way to PyPI, for swift, pyeclib, xattr and eventlet, and python3-venv where Debian has cut it off",
+    "MariaDB": "apt-get install mariadb-server",
+    "pymysql": "pip install 'fourfold[mysql]'",
     "psycopg": "pip install 'fourfold[postgres]'",
     "chromium": "apt-get install chromium",
     "kenlm": "apt-get install g++ zlib1g-dev, then pip install 'fourfold[kenlm]' (it is compiled)",
@@ -169,6 +172,62 @@ def postgres_pair() -> Iterator[Pair]:
     found = Pair(_postgres_programs())
     yield found
     found.close()
+
+
+# ---- MySQL: a MariaDB server of its own, gone after the run ----------------------------------------------------------------
+
+# $1 folder, $2 the user that it runs as. Standard input ends with this process, however it ends: then the server stops.
+MARIADB = r"""
+mariadb-install-db --no-defaults --datadir="$1"/data --user="$2" --auth-root-authentication-method=normal --skip-test-db || exit
+mariadbd --no-defaults --datadir="$1"/data --user="$2" --socket="$1"/socket --pid-file="$1"/pid --skip-networking \
+  --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=32M < /dev/null &
+cat
+kill -TERM $!
+wait $!
+rm -rf "$1"
+"""
+
+
+@pytest.fixture(scope="session")
+def mysql_socket() -> Iterator[Path]:
+    """The socket of a private MariaDB server with the user `root` without a password."""
+    pytest.importorskip("pymysql")
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    if not (shutil.which("mariadbd", path=path) and shutil.which("mariadb-install-db", path=path)):
+        pytest.skip("MariaDB is not installed")
+    account = "mysql" if os.geteuid() == 0 else getpass.getuser()  # the server refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="fourfold-my-", dir="/tmp"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, account)
+    command = ["sh", "-c", MARIADB, "sh", folder, account]
+    environment = {**os.environ, "PATH": path}
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd="/", env=environment) as server,
+    ):
+        ready = ["mariadb-admin", "--no-defaults", f"--socket={folder / 'socket'}", "--user=root", "--silent", "ping"]
+        deadline = time.monotonic() + 120
+        while subprocess.run(ready, capture_output=True).returncode != 0:
+            if server.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                pytest.fail(f"MariaDB did not start: {log.read().decode()}")
+            time.sleep(0.1)
+        yield folder / "socket"
+
+
+@pytest.fixture
+def mysql_url(mysql_socket: Path) -> Iterator[str]:
+    """The URL of an empty database."""
+    import pymysql
+
+    name = f"test_{os.urandom(4).hex()}"
+    connection = pymysql.connect(unix_socket=str(mysql_socket), user="root", autocommit=True)
+    try:
+        connection.cursor().execute(f"create database {name} character set utf8mb4")
+        yield f"mysql://root@localhost/{name}?unix_socket={mysql_socket}"
+        connection.cursor().execute(f"drop database {name}")
+    finally:
+        connection.close()
 
 
 # ---- the end of a run -------------------------------------------------------------------------------------------------------

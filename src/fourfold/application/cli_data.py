@@ -62,6 +62,22 @@ def with_paths(spec: Spec, paths: tuple[str, ...], *, as_typed: bool) -> Spec:
     return {kind: {**given, "path": str(folder), "include": [f"/{path.relative_to(folder).as_posix()}" for path in absolute]}}
 
 
+def extract(
+    name: Name,
+    dataset: Dataset,
+    /,
+    *,
+    mode: Annotated[str, Parameter(help="How main text is found: fast, precise or whole.")] = "precise",
+    rule: Annotated[tuple[str, ...], Parameter(help="HOST=SELECTOR of main text, * for any host; may be repeated.")] = (),
+    common: Common = DEFAULT,
+) -> None:
+    """Read the raw pages of a collected dataset anew."""
+    rules = {host: selector for host, _, selector in (one.partition("=") for one in rule)}
+    with opened(common) as client:
+        version = client.extract(name, dataset, mode=mode, rules=rules or None)
+    made(common, version, f"fourfold describe {version.ref}")
+
+
 def clean(
     name: Name,
     dataset: Dataset,

@@ -67,7 +67,7 @@ class Reader:
         """The file's records, or the reason why there are none. Records are read as they are asked for."""
         if file.data is None:
             return file.reason
-        return self._open(file.path, file.data, _Budget(self._source.max_file_bytes), 0)
+        return self._open(file.path, file.data, _Budget(self._source.max_file_bytes), 0, url=str(file.fields.get("url", "")))
 
     def _open(
         self, path: str, data: bytes, budget: _Budget, depth: int, *, format: str = "", url: str = "", top: str = ""

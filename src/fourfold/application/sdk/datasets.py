@@ -32,6 +32,11 @@ class Datasets(Line):
         arguments |= {"licence": licence, "purpose": purpose}
         return self._do("collect", arguments, Version)
 
+    def extract(self, name: str, dataset: str, *, mode: str = "precise", rules: dict[str, str] | None = None) -> Version:
+        """Read the raw pages of a collected dataset anew, by another extractor or other rules, into a new version."""
+        arguments = {"name": name, "dataset": dataset, "mode": mode, "rules": rules}
+        return self._do("extract", arguments, Version)
+
     def clean(self, name: str, dataset: str, steps: Sequence[Spec], *, runner: str = "loop") -> Version:
         """Pass a dataset through cleaning steps, in order, into a new version; `runner`: loop, pool or ray."""
         return self._do("clean", {"name": name, "dataset": dataset, "steps": steps, "runner": runner}, Version)

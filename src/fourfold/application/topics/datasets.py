@@ -46,6 +46,14 @@ class Datasets(Hand):
         )
 
     @action("make")
+    def extract(self, name: str, dataset: str, *, mode: str = "precise", rules: dict[str, str] | None = None) -> Version:
+        """Read the raw pages of a collected dataset anew, by another extractor or other rules, into a new version."""
+        from fourfold.data.extract import extract
+
+        version = self.ledger.version(dataset)
+        return extract(self.ledger, self.actor, name, version, mode=mode, rules=rules, progress=self.progress)
+
+    @action("make")
     def clean(self, name: str, dataset: str, steps: Sequence[Spec], *, runner: str = "loop") -> Version:
         """Pass a dataset through cleaning steps, in order, into a new version; `runner`: loop, pool or ray."""
         from fourfold.data.clean import clean

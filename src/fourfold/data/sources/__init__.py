@@ -84,4 +84,11 @@ def incremental(source: object) -> Incremental | None:
     return source if isinstance(source, Incremental) else None
 
 
-SOURCES = Table("source", {"files": "fourfold.data.sources.files:Files", "web": "fourfold.data.sources.web:Web"})
+SOURCES = Table(
+    "source",
+    {
+        "files": "fourfold.data.sources.files:Files",
+        "web": "fourfold.data.sources.web:Web",
+        "sql": "fourfold.data.sources.sql:Sql",
+    },
+)
