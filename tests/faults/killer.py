@@ -2,7 +2,8 @@
 
 `python -m tests.faults.killer MODULE:FUNCTION COUNT SEED LONGEST_SECONDS ARGUMENT…` calls FUNCTION(say, ready, *ARGUMENTS) in
 each child. `say(line)` prints a line in one write, so that what was said before the kill is known. The time runs from
-`ready()`, and in one of ten children from the start. A child that ends by itself is not counted as a kill.
+`ready()`, and in one of ten children from the start. A child that ends by itself is not counted as a kill; one that fails ends
+the killing, and says why.
 """
 
 from __future__ import annotations
@@ -14,17 +15,51 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def kill_often(target: str, count: int, seed: int, longest_seconds: float, *arguments: str) -> subprocess.Popen[str]:
-    """A process that lets `target` be killed `count` times; its output is what the children said, and `killed N` at the end."""
-    command = [sys.executable, "-m", "tests.faults.killer", target, str(count), str(seed), str(longest_seconds), *arguments]
-    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@dataclass(frozen=True, slots=True)
+class Killing:
+    """An act that is to be killed `count` times, each time after at most so many seconds."""
+
+    act: str
+    count: int
+    seed: int
+    longest_seconds: float
+    arguments: tuple[str, ...] = ()
+
+
+def kill_side_by_side(*killings: Killing) -> list[str]:
+    """What the children of all killings said, and `killed N` of each. Raises AssertionError with the traceback of a child that
+    failed; the other killings are ended then."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = [_started(killing, Path(folder) / str(number)) for number, killing in enumerate(killings)]
+        try:
+            while any(process.poll() is None for process in running) and not any(process.poll() for process in running):
+                time.sleep(0.05)
+        finally:
+            for process in running:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        errors = [path.read_text() for path in sorted(Path(folder).glob("*.err"))]
+        assert [process.returncode for process in running] == [0] * len(running), "\n".join(errors)
+        return [line for path in sorted(Path(folder).glob("*.out")) for line in path.read_text().splitlines()]
+
+
+def _started(killing: Killing, path: Path) -> subprocess.Popen[bytes]:
+    """Its words go to files: a pipe that nobody reads would hold its children up."""
+    settings = (killing.act, str(killing.count), str(killing.seed), str(killing.longest_seconds), *killing.arguments)
+    command = [sys.executable, "-m", "tests.faults.killer", *settings]
+    with open(path.with_suffix(".out"), "wb") as out, open(path.with_suffix(".err"), "wb") as err:
+        return subprocess.Popen(command, cwd=REPOSITORY, stdout=out, stderr=err, start_new_session=True)
 
 
 def say(line: str) -> None:
@@ -55,6 +90,9 @@ def _one(act: Callable[..., None], seconds: float, arguments: list[str], *, at_o
                 os.write(begin, b"x")
             act(say, lambda: os.write(begin, b"x"), *arguments)
             code = 0
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
         finally:
             os._exit(code)
     os.close(begin)
@@ -63,9 +101,9 @@ def _one(act: Callable[..., None], seconds: float, arguments: list[str], *, at_o
     while (left := deadline - time.monotonic()) > 0 and select.select([begun], [], [], left)[0]:
         if not os.read(begun, 1):
             break  # the child ended, which closed the pipe
-    os.close(begun)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
+    os.close(begun)  # not before: a child that says it is ready to a closed pipe would fail of that
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
         raise SystemExit(f"the child failed with {os.WEXITSTATUS(status)}")
     return os.WIFSIGNALED(status)

@@ -23,10 +23,11 @@ def publish(say: Say, ready: Callable[[], object], home: str, url: str, name: st
     chance = random.Random()
     ready()
     while True:
-        with suppress(Busy), ledger.run("train", kind="model", name=name, spec={}, actor=OWNER) as run:
-            (run.folder / "own.txt").write_text(f"{chance.random()}" * 50)
-            (run.folder / "shared.txt").write_text(f"shared {chance.randrange(5)}" * 50)
-        say(f"published {run.version.ref} {run.version.digest}")
+        with suppress(Busy):  # collected from under it, time and again: refused, and not acknowledged
+            with ledger.run("train", kind="model", name=name, spec={}, actor=OWNER) as run:
+                (run.folder / "own.txt").write_text(f"{chance.random()}" * 50)
+                (run.folder / "shared.txt").write_text(f"shared {chance.randrange(5)}" * 50)
+            say(f"published {run.version.ref} {run.version.digest}")
 
 
 def collect(say: Say, ready: Callable[[], object], home: str, url: str) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.faults.killer import kill_often
+from tests.faults.killer import Killing, kill_side_by_side
 
 from fourfold.core.nouns import Actor
 from fourfold.storage.collect_garbage import collect_garbage
@@ -20,16 +20,11 @@ def kill(home: Path, url: str, kills: int, longest_seconds: float) -> tuple[int,
     """Kills, acknowledged versions, how many of them are lost, and findings of fsck."""
     Ledger.open(home, url=url).close()
     each = -(-kills // 3)
-    running = [
-        kill_often(f"{ACTS}:publish", each, 1, longest_seconds, str(home), url, "first"),
-        kill_often(f"{ACTS}:publish", each, 2, longest_seconds, str(home), url, "second"),
-        kill_often(f"{ACTS}:collect", each, 3, longest_seconds, str(home), url),
-    ]
-    said: list[str] = []
-    for process in running:
-        out, err = process.communicate()
-        assert process.returncode == 0, err
-        said += out.splitlines()
+    said = kill_side_by_side(
+        Killing(f"{ACTS}:publish", each, 1, longest_seconds, (str(home), url, "first")),
+        Killing(f"{ACTS}:publish", each, 2, longest_seconds, (str(home), url, "second")),
+        Killing(f"{ACTS}:collect", each, 3, longest_seconds, (str(home), url)),
+    )
     killed = sum(int(line.split()[1]) for line in said if line.startswith("killed "))
     acknowledged = [line.split()[1:] for line in said if line.startswith("published ")]
     ledger = Ledger.open(home, url=url)
@@ -75,7 +70,7 @@ def test_a_home_of_ten_thousand_versions_recovers_quickly(tmp_path):
         with ledger.run("train", kind="model", name="w", spec={}, actor=Actor("k", "k", "admin")) as run:
             (run.folder / "a").write_text(str(number % 100))
     ledger.database.close()
-    kill_often(f"{ACTS}:publish", 5, 1, 0.5, str(home), f"sqlite:///{home / 'ledger.sqlite'}", "first").communicate()
+    kill_side_by_side(Killing(f"{ACTS}:publish", 5, 1, 0.5, (str(home), f"sqlite:///{home / 'ledger.sqlite'}", "first")))
     begun = time.monotonic()
     ledger = Ledger.open(home)
     swept = ledger.sweep()
