@@ -63,6 +63,11 @@ class Store:
     def journal(self) -> Path:
         return self.folder / "journal.jsonl"
 
+    def forget(self) -> None:
+        """Ask for everything anew next time: what was fetched led to nothing."""
+        self.known.clear()
+        self.journal.unlink(missing_ok=True)
+
     def body(self, digest: str) -> bytes:
         """The bytes of a body."""
         return (self.folder / "bodies" / digest).read_bytes()

@@ -64,6 +64,7 @@ FORMATS = Table(
         "conll": "fourfold.data.formats.conll:Conll",
         "conllu": "fourfold.data.formats.conllu:Conllu",
         "html": "fourfold.data.formats.html:Html",
+        "feed": "fourfold.data.formats.feed:Feed",
         "pdf": "fourfold.data.formats.pdf:Pdf",
         "docx": "fourfold.data.formats.docx:Docx",
         "xlsx": "fourfold.data.formats.xlsx:Xlsx",
@@ -90,6 +91,8 @@ ENDINGS = {
     "htm": "html",
     "xhtml": "html",
     "xlsm": "xlsx",
+    "rss": "feed",
+    "atom": "feed",
     "mht": "eml",
     "mhtml": "eml",
 }

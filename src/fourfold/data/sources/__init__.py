@@ -89,6 +89,7 @@ SOURCES = Table(
     {
         "files": "fourfold.data.sources.files:Files",
         "web": "fourfold.data.sources.web:Web",
+        "feed": "fourfold.data.sources.feed:Feed",
         "sql": "fourfold.data.sources.sql:Sql",
     },
 )

@@ -93,6 +93,8 @@ class Web:
         before = _remembered(visit)
         crawl = asyncio.run(self._crawl(visit, before))
         kept = dict(self._kept(crawl))
+        if not kept:
+            crawl.fetcher.store.forget()  # a site that was down is asked again
         written: list[Remembered] = []
         for url, path in kept.items():
             found = crawl.pages[url]
