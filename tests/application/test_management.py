@@ -105,6 +105,7 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
         "settings": {},
         "older_than_days": 1.0,
         "tag": "t",
+        "pseudonyms": ["CN_MOBILE_0"],
         "place": str(home / "nowhere" / "backup"),
     }
     needed = {p.name for p in signature(act.name)[0] if p.default is p.empty}
@@ -197,7 +198,7 @@ def test_an_expired_key_opens_nothing(client, admin):
 
 
 def wait_for(client, headers, path: str) -> dict[str, Any]:
-    for _ in range(600):
+    for _ in range(2400):
         job = client.get(path, headers=headers).json()
         if job["state"] in ENDED:
             return job
@@ -271,7 +272,7 @@ def test_a_failed_job_is_tried_again_once_its_queue_has_a_slot(client, admin, tm
     (tmp_path / "late" / "a.txt").write_text("here now\n")
     assert client.put("/api/v1/queues/default", headers=admin, json={"slots": 0}).status_code == 200
     assert client.post(taken.headers["location"] + "/retry", headers=admin).json()["state"] == "queued"
-    for _ in range(600):
+    for _ in range(2400):
         job = client.get(taken.headers["location"], headers=admin).json()
         if job["waits_for"] == "a slot of queue default":
             break

@@ -32,7 +32,7 @@ def test_figures_on_5000_invented_texts() -> None:
     texts = list(invented_texts(5000, seed=20))
     quality = detection_quality([Patterns()], [one.text for one in texts], [one.gold for one in texts])
     for entity in ("CN_ID_CARD", "CN_MOBILE", "CN_BANK_CARD", "CN_PLATE", "EMAIL_ADDRESS", "CN_USCC", "CN_PASSPORT"):
-        assert quality[entity].gold > 500, entity
+        assert quality[entity].gold > 400, entity
         assert quality[entity].recall >= 0.99, entity
         assert quality[entity].precision >= 0.98, entity
     others = sum(q.findings for entity, q in quality.items() if not q.gold)

@@ -47,6 +47,8 @@ ACTS = {
         Act("extract", "POST", "/datasets/extract", "datasets", long=True),
         Act("clean", "POST", "/datasets/clean", "datasets", long=True),
         Act("deidentify", "POST", "/datasets/deidentify", "datasets", long=True),
+        Act("detection", "POST", "/datasets/detection", "datasets", long=True),
+        Act("reidentify", "POST", "/datasets/{dataset}/reidentify", "datasets"),
         Act("describe", "GET", "/datasets/{dataset}/description", "datasets"),
         Act("documents", "GET", "/datasets/{dataset}/documents", "datasets"),
         Act("train", "POST", "/models/train", "models", long=True),

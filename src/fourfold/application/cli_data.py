@@ -99,12 +99,14 @@ def deidentify(
     *,
     detector: Annotated[tuple[str, ...], Parameter(help="A detector; may be repeated. Default: patterns.")] = ("patterns",),
     action: Annotated[tuple[str, ...], Parameter(help="What happens to an entity: CREDIT_CARD=drop; may be repeated.")] = (),
+    reversible: Annotated[bool, Parameter(help="Whoever may can turn pseudonyms back, by a key kept apart.")] = False,
     common: Common = DEFAULT,
 ) -> None:
     """Take personal data out of a dataset."""
     actions = {entity: str(what) for entity, what in settings(action).items()}
     with opened(common) as client:
-        version = client.deidentify(name, dataset, detectors=[part(one) for one in detector], actions=actions or None)
+        detectors = [part(one) for one in detector]
+        version = client.deidentify(name, dataset, detectors=detectors, actions=actions or None, reversible=reversible)
     made(common, version, f"fourfold describe {version.ref}")
 
 

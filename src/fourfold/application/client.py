@@ -15,6 +15,7 @@ from fourfold.application.sdk.deployments import Deployments
 from fourfold.application.sdk.keeping import Keeping
 from fourfold.application.sdk.keys import Keys
 from fourfold.application.sdk.models import Models
+from fourfold.application.sdk.privacy import Privacy
 from fourfold.application.sdk.stores import Stores
 from fourfold.application.sdk.things import Things
 from fourfold.application.sdk.whole import Whole
@@ -25,7 +26,7 @@ from fourfold.core.progress import Progress, silent
 __all__ = ["Answer", "Client"]
 
 
-class Client(Asking, Datasets, Models, Deployments, Things, Keys, Backups, Keeping, Stores, Whole):
+class Client(Asking, Datasets, Privacy, Models, Deployments, Things, Keys, Backups, Keeping, Stores, Whole):
     """A hand on a platform: `Client(home="…")` opens a folder of this machine, `Client(url="…", token="ff_…")` asks a server.
 
     Without either: FOURFOLD_URL with FOURFOLD_TOKEN if set, else FOURFOLD_HOME, else ~/.fourfold. `progress` is told how far

@@ -18,6 +18,7 @@ ACTIONS: dict[str, frozenset[Role]] = {
     "promote": frozenset({"approver", "admin"}),
     "deploy": frozenset({"operator", "admin"}),
     "administer": frozenset({"admin"}),
+    "reidentify": frozenset({"admin"}),  # turn pseudonyms back into what they stand for
 }
 
 P = ParamSpec("P")

@@ -47,6 +47,7 @@ class Deidentify(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     detectors: list[DetectorSpec] = msgspec.field(default_factory=lambda: ["patterns"])
     actions: Annotated[dict[str, str], Meta(description="What happens to an entity: {EMAIL_ADDRESS: replace}")] = {}
+    reversible: Annotated[bool, Meta(description="Whoever may can turn pseudonyms back, by a key kept apart")] = False
 
 
 class DatasetEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -68,7 +68,8 @@ def _dataset(name: str, entry: DatasetEntry) -> Stage:
     if entry.clean is not None:
         return Stage(path, "clean", name, "dataset", lambda ref: {"name": name, "dataset": ref(origin), "steps": entry.clean})
     assert entry.deidentify is not None
-    settings = {"detectors": entry.deidentify.detectors, "actions": entry.deidentify.actions or None}
+    wanted = entry.deidentify
+    settings = {"detectors": wanted.detectors, "actions": wanted.actions or None, "reversible": wanted.reversible}
     return Stage(path, "deidentify", name, "dataset", lambda ref: {"name": name, "dataset": ref(origin), **settings})
 
 

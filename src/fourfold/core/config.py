@@ -38,6 +38,9 @@ class Settings:
     queue_limit: int = setting(1024, "requests that may wait for one engine before the next gets 429")
     seal_seconds: float = setting(3600.0, "age at which a segment of the request log is sealed into Parquet")
     erasure_register: str = setting("", "folder of the erasure register, apart from backups; empty: erasures in the home")
+    pseudonym_keys: str = setting(
+        "", "folder of the keys of reversible pseudonyms, apart from backups; empty: pseudonyms in the home"
+    )
     seal_bytes: int = setting(64 << 20, "size at which a segment of the request log is sealed into Parquet")
     licence_non_commercial: LicencePolicy = setting(
         "refuse", "allow, flag or refuse: training on and serving data whose licence forbids commercial use"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +20,8 @@ from fourfold.data.columns import number_as_text, text_columns
 from fourfold.data.dataset import Dataset
 from fourfold.data.detectors import DETECTORS, Detector
 from fourfold.data.fragments import STRINGS, Log, columns_of, place_of, write_table
+from fourfold.data.on_versions import files_of, opened, pinned
+from fourfold.data.pseudonyms import make_key, write_map
 from fourfold.data.scrub import KEY_BYTES, Action, Actions, Scrubbed, Scrubber
 from fourfold.storage.artifacts import room_for
 from fourfold.storage.ledger import Ledger
@@ -38,6 +41,7 @@ def deidentify(
     action: Action = "mask",
     actions: Mapping[str, str] | None = None,
     secret: bytes | None = None,
+    keys: Path | None = None,
     progress: Progress = silent,
 ) -> Version:
     """Find personal data in all text of `dataset`, and make a version of `name` in which `actions` (per entity, else `action`)
@@ -45,22 +49,32 @@ def deidentify(
 
     `secret` is what pseudonyms and hashes are made with, and is kept nowhere. Without one, one is drawn and thrown away:
     equal values still get equal pseudonyms within the version, and nobody can link them to others or find them by trial.
+    With `keys`, a folder apart, the secret is the key of `name` there, and the version holds a map, sealed with that key, by
+    which `reidentify` turns pseudonyms back.
     Raises BadSpec for an unknown detector, setting or action, BadInput if no row is left.
     """
-    parts = build_detectors(detectors)
-    taken = build_actions(action, actions or {}, secret)
+    parts, on = pinned(ledger, build_detectors(detectors))
+    taken = build_actions(action, actions or {}, secret, reversible=keys is not None)
     check_entities(taken, [part for _, part in parts])
     spec = {
         "detectors": [{detector: settings_of(part)} for detector, part in parts],
         "action": action,
         "actions": dict(taken.by_entity),
+        **({"reversible": True} if keys is not None else {}),
     }
     with (
-        ledger.run(STEP, kind="dataset", name=name, spec=spec, inputs=[dataset], actor=actor, progress=progress) as run,
+        ledger.run(STEP, kind="dataset", name=name, spec=spec, inputs=[dataset, *on], actor=actor, progress=progress) as run,
         room_for(f"the dataset {name}"),
     ):
-        source = Dataset(ledger.materialise(dataset))
-        run.meta.update(deidentify_into(source, run.folder, [part for _, part in parts], taken, progress=run.progress))
+        source, files = Dataset(ledger.materialise(dataset)), files_of(ledger, on)
+        working = [opened(part, files) for _, part in parts]
+        if keys is not None:
+            taken = replace(taken, key=make_key(keys, name))
+        run.meta.update(deidentify_into(source, run.folder, working, taken, progress=run.progress))
+        run.meta["detected_by"] = [name for name, _ in parts] + [version.ref for version in on]
+        if taken.originals is not None:
+            write_map(run.folder, taken.originals, taken.key)
+            run.meta["pseudonyms"] = len(taken.originals)
         run.metrics({key: run.meta[key] for key in ("rows", "rows_before", "findings")})
     return run.version
 
@@ -73,8 +87,8 @@ def build_detectors(detectors: Sequence[Spec]) -> list[tuple[str, Detector]]:
     return [(split_spec(spec, path=path)[0], DETECTORS.build(spec, path=path)) for spec, path in zip(detectors, paths)]
 
 
-def build_actions(action: str, actions: Mapping[str, str], secret: bytes | None = None) -> Actions:
-    """The actions with their key. Raises BadSpec for an action that does not exist."""
+def build_actions(action: str, actions: Mapping[str, str], secret: bytes | None = None, *, reversible: bool = False) -> Actions:
+    """The actions with their key. Raises BadSpec for an action that does not exist, or if nothing of it can be turned back."""
     known = get_args(Action)
     for path, value in (("action", action), *((f"actions.{entity}", value) for entity, value in actions.items())):
         if value not in known:
@@ -84,7 +98,12 @@ def build_actions(action: str, actions: Mapping[str, str], secret: bytes | None 
             )
     if secret is not None and len(secret) != KEY_BYTES:
         raise BadSpec(f"The secret has {len(secret)} bytes.", hint=f"It must have {KEY_BYTES}.")
-    return Actions(action, dict(actions), secret or secrets.token_bytes(KEY_BYTES))  # type: ignore[arg-type]
+    if reversible and not {"replace", "hash"} & {action, *actions.values()}:
+        raise BadSpec(
+            "deidentify: nothing of this can be turned back.", hint="Choose the action replace or hash for some entity."
+        )
+    key = secret or secrets.token_bytes(KEY_BYTES)
+    return Actions(action, dict(actions), key, {} if reversible else None)  # type: ignore[arg-type]
 
 
 def check_entities(actions: Actions, detectors: Sequence[Detector]) -> None:

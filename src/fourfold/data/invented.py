@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from string import Formatter
 
 from stdnum import luhn
 from stdnum.cn import ric, uscc
 
 from fourfold.data.detectors import Finding
+from fourfold.data.words import pieces
 
 PLACES = (
     "110101",
@@ -44,31 +46,44 @@ MAIL_NAMES = (
     "xu_mm",
 )
 MAIL_HOSTS = ("mail.example", "post.example.cn", "qq.example.com", "company.example.com.cn", "163.example.net")
-FAMILY_NAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
-GIVEN_NAMES = (
-    "伟",
-    "芳",
-    "娜",
-    "秀英",
-    "敏",
-    "静",
-    "丽",
-    "强",
-    "磊",
-    "军",
-    "洋",
-    "勇",
-    "艳",
-    "杰",
-    "娟",
-    "涛",
-    "明",
-    "超",
-    "霞",
-    "平",
-    "子轩",
-    "雨桐",
+FAMILY_NAMES = (
+    *"王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕",
+    *"苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金",
+    *["欧阳", "上官", "司马", "诸葛", "皇甫", "尉迟"],
 )
+GIVEN = (
+    "伟芳娜秀英敏静丽强磊军洋勇艳杰娟涛明超霞平子轩雨桐浩宇欣怡梓涵晨曦嘉琪思远文博志刚建国晓东海"
+    "燕玉兰春梅桂香佳慧天佑若琳俊凯雪莹鹏飞云鹤一诺可馨家豪婉清"
+)
+CITIES = [
+    "浙江省杭州市西湖区",
+    "上海市浦东新区",
+    "北京市朝阳区",
+    "广东省深圳市南山区",
+    "四川省成都市武侯区",
+    "江苏省苏州市工业园区",
+    "湖北省武汉市洪山区",
+    "福建厦门市思明区",
+    "青岛市市南区",
+    "重庆市渝中区",
+    "陕西省西安市雁塔区",
+    "昆山市玉山镇",
+]
+STREETS = [
+    "文三路",
+    "祖冲之路",
+    "建国路",
+    "科苑路",
+    "天府大道北段",
+    "中山北路",
+    "解放大道",
+    "湖滨南路",
+    "香港中路",
+    "人民街",
+    "长江巷",
+    "学府大街",
+]
+ESTATES = ("", "", *["阳光花园", "锦绣家园", "时代大厦", "创业中心", "翠湖小区", "云谷公寓"])
 
 # What people write around them. {X} stands for the entity, {n} for a name, {d} for a decoy or nothing.
 SENTENCES: dict[str, tuple[str, ...]] = {
@@ -119,6 +134,32 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "CN_USCC": ("开票抬头：云上贸易有限公司，税号{X}。{d}", "统一社会信用代码{X}，请开专票", "纳税人识别号：{X}{d}"),
     "CN_PASSPORT": ("护照号{X}，{n}，想买免税的那款。{d}", "我没有身份证，用护照 {X} 可以吗", "护照：{X}，签证已过期{d}"),
+    "LOCATION": (
+        "请寄到{X}，{n}收。{d}",
+        "地址：{X}",
+        "收货地址改成{X}，原来那个不用了{d}",
+        "上门维修：{X}，下午三点后有人。",
+        "我住在{X}，快递每次都放驿站。{d}",
+        "{n}，{X}，麻烦发顺丰",
+        "{d}师傅到了吗？地点是{X}。",
+        "货送错了，送到{X}去了！",
+    ),
+    "PERSON": (
+        "我叫{X}，上周买的机器坏了。{d}",
+        "麻烦找一下{X}，他之前处理过我的单子。",
+        "收件人是{X}，不是我本人",
+        "{X}先生您好，您的退款已经到账。{d}",
+        "联系人：{X}",
+        "客服{X}态度很好，想表扬一下。{d}",
+        "昨天和{X}通过话，说今天答复",
+        "上门的师傅叫{X}，很专业。",
+        "发票抬头写{X}就行{d}",
+        "本人{X}，要求退货。",
+        "{d}我老婆{X}也下了一单，能一起发吗？",
+        "投诉{X}，打了三次电话都不接",
+        "这台是替{X}买的，保修写他的名字。",
+        "{X}女士上次说可以换新，怎么又不行了？",
+    ),
 }
 NOTHING = (
     "扫地机回充失败，灯一直闪。{d}",
@@ -137,22 +178,62 @@ class Invented:
     gold: tuple[Finding, ...]
 
 
-def invented_texts(count: int, *, seed: int = 0) -> Iterator[Invented]:
+def invented_texts(count: int, *, seed: int = 0, half: int | None = None) -> Iterator[Invented]:
     """`count` messages as customers write them: six in seven hold personal data, more than half a decoy (order and parcel
-    numbers, times, tracking codes, amounts, wrong check digits). Equal seeds give equal texts.
+    numbers, times, tracking codes, amounts, wrong check digits). Equal seeds give equal texts. `half` (0 or 1) takes every
+    other sentence only: what is learnt on one half is measured on the other.
     """
     draw = random.Random(seed)
     kinds = list(SENTENCES)
     for n in range(count):
         if n % 7 == 6:
-            yield Invented(draw.choice(NOTHING).format(d=_decoy(draw, always=True)), ())
-            continue
-        entity = draw.choice(kinds)
-        value = VALUES[entity](draw)
-        before, after = draw.choice(SENTENCES[entity]).split("{X}")
-        name = draw.choice(FAMILY_NAMES) + draw.choice(GIVEN_NAMES)
-        before, after = (part.format(n=name, d=_decoy(draw)) for part in (before, after))
-        yield Invented(before + value + after, (Finding(len(before), len(before) + len(value), entity, 1.0),))
+            yield _filled(draw, draw.choice(_of(NOTHING, half)), "", always=True)
+        else:
+            entity = draw.choice(kinds)
+            yield _filled(draw, draw.choice(_of(SENTENCES[entity], half)), entity)
+
+
+def tagged(one: Invented, entity: str = "PERSON") -> tuple[list[str], list[str]]:
+    """Words and their tags in BIO form, as a tagger learns them: each span of `entity` is a word of its own."""
+    tokens: list[str] = []
+    tags: list[str] = []
+    at = 0
+    for span in [*(f for f in one.gold if f.entity == entity), None]:
+        between = pieces(one.text[at : span.start if span else None])
+        tokens += between
+        tags += ["O"] * len(between)
+        if span is not None:
+            tokens.append(one.text[span.start : span.end])
+            tags.append(f"B-{entity}")
+            at = span.end
+    return tokens, tags
+
+
+def _of(sentences: Sequence[str], half: int | None) -> Sequence[str]:
+    return sentences if half is None else sentences[half::2]
+
+
+def _filled(draw: random.Random, sentence: str, entity: str, *, always: bool = False) -> Invented:
+    """A sentence with its places filled, and where names and the entity came to stand."""
+    text, gold = "", []
+    for words, place, _, _ in Formatter().parse(sentence):
+        text += words
+        kind = {"X": entity, "n": "PERSON"}.get(place or "", "")
+        value = VALUES[kind](draw) if kind else _decoy(draw, always=always) if place else ""
+        if kind:
+            gold.append(Finding(len(text), len(text) + len(value), kind, 1.0))
+        text += value
+    return Invented(text, tuple(gold))
+
+
+def _name(draw: random.Random) -> str:
+    return draw.choice(FAMILY_NAMES) + "".join(draw.choices(GIVEN, k=draw.choice((1, 2, 2))))
+
+
+def _address(draw: random.Random) -> str:
+    place = draw.choice(CITIES) + draw.choice(STREETS) + f"{draw.randint(1, 2400)}号" + draw.choice(ESTATES)
+    room = draw.choice(("", "{}号楼{}室", "{}栋{}单元{}", "{}幢{}", "{}座{}", "{}单元{}室"))
+    return place + room.format(draw.randint(1, 30), draw.randint(1, 3) * 100 + draw.randint(1, 9), draw.randint(101, 2502))
 
 
 def _id_card(draw: random.Random) -> str:
@@ -222,7 +303,7 @@ def _wrong_card(draw: random.Random) -> str:
 
 VALUES: dict[str, Callable[[random.Random], str]] = {
     "CN_ID_CARD": _id_card, "CN_MOBILE": _mobile, "CN_BANK_CARD": _bank_card, "CN_PLATE": _plate, "EMAIL_ADDRESS": _email,
-    "CN_USCC": _credit_code, "CN_PASSPORT": _passport,
+    "CN_USCC": _credit_code, "CN_PASSPORT": _passport, "PERSON": _name, "LOCATION": _address,
 }  # fmt: skip
 DECOYS: tuple[Callable[[random.Random], str], ...] = (
     lambda draw: f"订单号TM{2026000000 + draw.randrange(10**6)}",

@@ -18,15 +18,19 @@ Action = Literal["mask", "replace", "hash", "drop", "keep"]
 NUMBERS = frozenset({"PHONE_NUMBER", "CN_MOBILE", "CREDIT_CARD", "CN_BANK_CARD"})  # equal if their digits are
 LOCAL_DIGITS = 11  # +86 138… and 138… are one number
 KEY_BYTES = 32
+PSEUDONYM_DIGITS = 16  # 64 bits: of ten million people no two are likely to get one pseudonym
 
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What is done with each entity. `key`: 32 secret bytes that pseudonyms and hashes are made with."""
+    """What is done with each entity. `key`: 32 secret bytes that pseudonyms and hashes are made with. `originals`, where it is
+    kept, takes what each of these stands for.
+    """
 
     default: Action
     by_entity: Mapping[str, Action]
     key: bytes
+    originals: dict[str, str] | None = None
 
     def of(self, entity: str) -> Action:
         """The action for an entity."""
@@ -40,7 +44,10 @@ class Actions:
         if action in ("mask", "drop"):
             return f"<{entity}>"
         digest = blake3.blake3(f"{entity}:{_same(entity, value)}".encode(), key=self.key).hexdigest()
-        return digest[:32] if action == "hash" else f"{entity}_{digest[:10]}"
+        made = digest[:32] if action == "hash" else f"{entity}_{digest[:PSEUDONYM_DIGITS]}"
+        if self.originals is not None:
+            self.originals.setdefault(made, value)
+        return made
 
 
 def _same(entity: str, value: str) -> str:
@@ -73,7 +80,7 @@ class Scrubber:
         context = "" if name == "text" else f"{name.replace('_', ' ')}: "
         done = Scrubbed(list(values), [0] * len(values))
         plain = [i for i, value in enumerate(values) if value and (name == "text" or value[0] not in "[{")]
-        for i, found in zip(plain, self._find([context + (values[i] or "") for i in plain])):
+        for i, found in zip(plain, find(self._detectors, [context + (values[i] or "") for i in plain])):
             inside = _within(found, len(context))
             if inside:
                 done.values[i] = self._replaced(values[i] or "", inside)
@@ -90,25 +97,17 @@ class Scrubber:
         """
         spaces = gaps(text, tokens)
         if spaces is not None:
-            found = self._find([text])[0]
+            found = find(self._detectors, [text])[0]
             scrubbed = self._tokens(tokens, spaces, found, text)
             return join(spaces, scrubbed) if scrubbed != list(tokens) else text, scrubbed, found
         spaces = ["", *[" "] * (len(tokens) - 1), ""] if tokens else [""]
         joined = " ".join(tokens)
-        in_text, in_tokens = self._find([text, joined])
+        in_text, in_tokens = find(self._detectors, [text, joined])
         return self._replaced(text, in_text), self._tokens(tokens, spaces, in_tokens, joined), in_text or in_tokens
 
     def note(self, done: Scrubbed, i: int, column: str, found: Sequence[Finding]) -> None:
         """Count findings of row `i` that `sentence` gave."""
         self._count(done, i, column, found)
-
-    def _find(self, texts: Sequence[str]) -> list[list[Finding]]:
-        """Findings of all detectors; where they overlap, those of the earlier detector."""
-        merged: list[list[Finding]] = [[] for _ in texts]
-        for detector in self._detectors:
-            for found, more in zip(merged, detector(texts)):
-                found += [f for f in more if not any(f.start < g.end and g.start < f.end for g in found)]
-        return [sorted(found, key=lambda f: f.start) for found in merged]
 
     def _replaced(self, text: str, found: Sequence[Finding]) -> str:
         parts, at = [], 0
@@ -118,7 +117,7 @@ class Scrubber:
         return "".join([*parts, text[at:]])
 
     def _leaf(self, leaf: str, done: Scrubbed, i: int, name: str) -> str:
-        found = self._find([leaf])[0] if leaf else []
+        found = find(self._detectors, [leaf])[0] if leaf else []
         self._count(done, i, name, found)
         return self._replaced(leaf, found)
 
@@ -144,3 +143,12 @@ class Scrubber:
 def _within(found: Sequence[Finding], offset: int) -> list[Finding]:
     """The findings after the first `offset` characters, counted from there."""
     return [Finding(f.start - offset, f.end - offset, f.entity, f.score) for f in found if f.start >= offset]
+
+
+def find(detectors: Sequence[Detector], texts: Sequence[str]) -> list[list[Finding]]:
+    """Findings of all detectors in order of start; where they overlap, those of the earlier detector."""
+    merged: list[list[Finding]] = [[] for _ in texts]
+    for detector in detectors:
+        for found, more in zip(merged, detector(texts)):
+            found += [f for f in more if not any(f.start < g.end and g.start < f.end for g in found)]
+    return [sorted(found, key=lambda f: f.start) for found in merged]

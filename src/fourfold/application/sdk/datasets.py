@@ -42,10 +42,19 @@ class Datasets(Line):
         return self._do("clean", {"name": name, "dataset": dataset, "steps": steps, "runner": runner}, Version)
 
     def deidentify(
-        self, name: str, dataset: str, *, detectors: Sequence[Spec] = ("patterns",), actions: dict[str, str] | None = None
+        self,
+        name: str,
+        dataset: str,
+        *,
+        detectors: Sequence[Spec] = ("patterns",),
+        actions: dict[str, str] | None = None,
+        reversible: bool = False,
     ) -> Version:
-        """Find personal data and mask, replace, hash, drop or keep it by entity; `actions` such as {"CREDIT_CARD": "drop"}."""
-        arguments = {"name": name, "dataset": dataset, "detectors": detectors, "actions": actions}
+        """Find personal data and mask, replace, hash, drop or keep it by entity; `actions` such as {"CREDIT_CARD": "drop"}.
+
+        `reversible`: pseudonyms can be turned back by whoever may, with a key that lies apart from the data.
+        """
+        arguments = {"name": name, "dataset": dataset, "detectors": detectors, "actions": actions, "reversible": reversible}
         return self._do("deidentify", arguments, Version)
 
     def describe(self, dataset: str) -> dict[str, Any]:

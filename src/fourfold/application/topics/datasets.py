@@ -9,6 +9,7 @@ from fourfold.application import look
 from fourfold.application.permissions import action
 from fourfold.application.results import Documents, Spec
 from fourfold.application.topics import Hand
+from fourfold.application.topics.privacy import pseudonym_keys
 from fourfold.core.nouns import Version
 from fourfold.data.terms import Purpose
 
@@ -63,9 +64,18 @@ class Datasets(Hand):
 
     @action("make")
     def deidentify(
-        self, name: str, dataset: str, *, detectors: Sequence[Spec] = ("patterns",), actions: dict[str, str] | None = None
+        self,
+        name: str,
+        dataset: str,
+        *,
+        detectors: Sequence[Spec] = ("patterns",),
+        actions: dict[str, str] | None = None,
+        reversible: bool = False,
     ) -> Version:
-        """Find personal data and mask, replace, hash, drop or keep it by entity; `actions` such as {"CREDIT_CARD": "drop"}."""
+        """Find personal data and mask, replace, hash, drop or keep it by entity; `actions` such as {"CREDIT_CARD": "drop"}.
+
+        `reversible`: pseudonyms can be turned back by whoever may, with a key that lies apart from the data.
+        """
         from fourfold.data.deidentify import deidentify
 
         return deidentify(
@@ -75,6 +85,7 @@ class Datasets(Hand):
             self.ledger.version(dataset),
             detectors=list(detectors),
             actions=actions,
+            keys=pseudonym_keys(self) if reversible else None,
             progress=self.progress,
         )
 

@@ -36,5 +36,7 @@ DETECTORS = Table(
     {
         "patterns": "fourfold.data.detectors.patterns:Patterns",
         "dictionary": "fourfold.data.detectors.dictionary:Dictionary",
+        "addresses": "fourfold.data.detectors.addresses:Addresses",
+        "tagger": "fourfold.compute.detectors.tagger:Tagger",  # by name: what needs a model lies in the layer above
     },
 )

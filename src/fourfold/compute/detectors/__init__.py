@@ -1,0 +1,1 @@
+"""Detectors that need a model; their lines stand in the table of fourfold.data.detectors."""
