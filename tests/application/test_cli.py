@@ -112,6 +112,14 @@ def served(home: Path) -> Iterator[dict[str, Any]]:
         yield said
 
 
+def test_two_models_are_compared(home: Path) -> None:
+    other = ask_json("train", "other", "tags", "crf", "--set", "tags=upos", "--set", "max_iterations=2", home=home)
+    compared = ask_json("compare", other["name"], "words", "tags", home=home)
+    assert compared["meta"]["differences"]["accuracy"]["difference"] > 0
+    done = type_in("compare", "other", "words", "tags", home=home)
+    assert "words@1 is better: accuracy" in " ".join(done.stdout.split())
+
+
 # ---- help ----------------------------------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,7 @@ ACTS = {
         Act("documents", "GET", "/datasets/{dataset}/documents", "datasets"),
         Act("train", "POST", "/models/train", "models", long=True),
         Act("evaluate", "POST", "/models/evaluate", "models", long=True),
+        Act("compare", "POST", "/models/compare", "models", long=True),
         Act("promote", "POST", "/aliases/promote", "aliases"),
         Act("aliases", "GET", "/aliases", "aliases"),
         Act("alias", "GET", "/aliases/{name}/{alias}", "aliases"),

@@ -44,6 +44,35 @@ def evaluate(
     made(common, version, f"fourfold show {version.ref}")
 
 
+def compare(
+    first: Model,
+    second: Model,
+    dataset: Dataset,
+    /,
+    *,
+    split: Annotated[Literal["train", "dev", "test", "all"], Parameter(help="The rows to judge by. Default: dev.")] = "dev",
+    name: Annotated[str | None, Parameter(help="Name of the report. Default: FIRST-compared.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """Judge two models on the same rows."""
+    with opened(common) as client:
+        version = client.compare(first, second, dataset, split=None if split == "all" else split, name=name)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line, table
+
+        meta = version.meta
+        head = ("figure", *meta["models"], "difference", "from", "to", "p")
+        keys = ("first", "second", "difference", "low", "high", "p")
+        table(head, [(figure, *(row[key] for key in keys)) for figure, row in meta["differences"].items()])
+        for note in meta["notes"]:
+            line(note, style="dim")
+        line(meta["verdict"])
+        line(f"Run: fourfold show {version.ref}", style="dim")
+
+    emit(common, version, text)
+
+
 def promote(
     version: Model,
     alias: Annotated[str, Parameter(help="The alias to move, such as production.")],

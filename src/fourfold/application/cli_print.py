@@ -121,6 +121,8 @@ def facts(kind: str, meta: Mapping[str, Any]) -> str:
         more = [f"{n:,} {what}" for n, what in ((dropped, "left out"), (found, "findings")) if n]
         rows = meta.get("rows", 0)
         return ", ".join([f"{rows:,} row{'' if rows == 1 else 's'}", *more])
+    if kind == "report" and "verdict" in meta:
+        return str(meta["verdict"]).partition(":")[0]
     if kind == "report":
         figures = meta.get("metrics", {})
         names = [name for name in FIGURES if name in figures] or list(figures)[:4]

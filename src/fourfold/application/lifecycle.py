@@ -90,7 +90,8 @@ def _judge(ledger: Ledger, version: Version, gates: Sequence[Gate], report: Vers
 
 def latest_report(ledger: Ledger, version: Version) -> Version | None:
     """The newest report made from a version, one on its training data left out: that one proves nothing. None without any."""
-    reports = [v for v in ledger.outputs(version) if v.kind == "report" and v.meta.get("split") != "train"]
+    made = [v for v in ledger.outputs(version) if v.kind == "report" and v.meta.get("split") != "train"]
+    reports = [v for v in made if "models" not in v.meta]  # one that compares two models is no judgement of either
     return reports[-1] if reports else None
 
 

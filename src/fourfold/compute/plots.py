@@ -84,7 +84,12 @@ def confusion_matrix(path: Path, labels: Sequence[str], counts: NDArray[np.int64
     _save(path, "Confusion matrix", note, draw, (size, size), left=margin + 0.3, bottom=margin + 0.4, right=0.75)
 
 
-def intervals(path: Path, title: str, rows: Sequence[Row], axis: str, note: str, *, bars: bool) -> None:
+def differences(path: Path, title: str, rows: Sequence[Row], axis: str, note: str) -> None:
+    """`intervals` of what may be negative: dots around a line at 0, with signs."""
+    intervals(path, title, rows, axis, f"{note} · right: difference and documents", bars=False, signed=True)
+
+
+def intervals(path: Path, title: str, rows: Sequence[Row], axis: str, note: str, *, bars: bool, signed: bool = False) -> None:
     """One line per row: a bar from 0 or a dot, the interval as a whisker, the figure and the count as text."""
     kept = [row for row in rows if row.interval.value is not None][:ROWS_OF_BARS]
     if len(kept) < len(rows):
@@ -104,6 +109,8 @@ def intervals(path: Path, title: str, rows: Sequence[Row], axis: str, note: str,
         else:
             axes.plot(values, y, "o", color=BLUE, markersize=5.5)
             axes.margins(x=0.06)
+        if signed:
+            axes.axvline(0, color=MUTED, linewidth=1)
         axes.hlines(y, low, high, color=BLUE, linewidth=1.8)
         axes.set_yticks(y, labels=names)
         axes.set_ylim(len(kept) - 0.4, -0.6)
@@ -111,7 +118,8 @@ def intervals(path: Path, title: str, rows: Sequence[Row], axis: str, note: str,
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(axis)
         for index, row in enumerate(kept):
-            text = f"{values[index]:.3f}" if values[index] < 10 else f"{values[index]:,.1f}"
+            sign = "+" if signed else ""
+            text = format(values[index], f"{sign}.3f" if abs(values[index]) < 10 else f"{sign},.1f")
             at = {"transform": axes.get_yaxis_transform(), "va": "center", "ha": "right", "fontsize": 9}
             axes.text(1.125, index, text, **at)
             axes.text(1.27, index, f"{row.count:,}", color=MUTED, **at)

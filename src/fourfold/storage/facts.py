@@ -45,7 +45,8 @@ def of_version(connection: sa.Connection, version: Version, inputs: tuple[Versio
     write(connection, version.id, found)
     if version.kind == "report" and version.meta.get("split") != "train":
         figures = {name: fact for name, fact in found.items() if fact[0] is not None}
-        for model in {one.id for one in inputs if one.kind == "model"}:
+        models = {one.id for one in inputs if one.kind == "model"}
+        for model in models if len(models) == 1 else ():  # one that compares judges neither alone
             write(connection, model, figures)
 
 

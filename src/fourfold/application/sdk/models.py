@@ -24,6 +24,19 @@ class Models(Line):
         """Judge a model on a split of a dataset (None: on all of it): a report with figures, intervals and plots."""
         return self._do("evaluate", {"model": model, "dataset": dataset, "split": split, "name": name}, Version)
 
+    def compare(
+        self,
+        first: str,
+        second: str,
+        dataset: str,
+        *,
+        split: Literal["train", "dev", "test"] | None = "dev",
+        name: str | None = None,
+    ) -> Version:
+        """Judge two models on the same rows of a dataset: a report with each figure's difference, its interval and p."""
+        given = {"first": first, "second": second, "dataset": dataset, "split": split, "name": name}
+        return self._do("compare", given, Version)
+
     def promote(
         self, version: str, alias: str, *, gates: Sequence[str] = (), report: str | None = None, reason: str = ""
     ) -> AliasMove:

@@ -51,6 +51,23 @@ class Models(Hand):
             progress=self.progress,
         )
 
+    @action("make")
+    def compare(
+        self,
+        first: str,
+        second: str,
+        dataset: str,
+        *,
+        split: Literal["train", "dev", "test"] | None = "dev",
+        name: str | None = None,
+    ) -> Version:
+        """Judge two models on the same rows of a dataset: a report with each figure's difference, its interval and p."""
+        from fourfold.compute.compare import compare
+
+        models = self.ledger.version(first), self.ledger.version(second)
+        on = self.ledger.version(dataset)
+        return compare(self.ledger, self.actor, *models, on, split=split or "all", name=name, progress=self.progress)
+
     @action("promote")
     def promote(
         self, version: str, alias: str, *, gates: Sequence[str] = (), report: str | None = None, reason: str = ""
