@@ -51,6 +51,8 @@ ACTS = {
         Act("reidentify", "POST", "/datasets/{dataset}/reidentify", "datasets"),
         Act("describe", "GET", "/datasets/{dataset}/description", "datasets"),
         Act("documents", "GET", "/datasets/{dataset}/documents", "datasets"),
+        Act("index", "POST", "/indexes", "indexes", long=True),
+        Act("search", "GET", "/indexes/{index}/search", "indexes"),
         Act("train", "POST", "/models/train", "models", long=True),
         Act("evaluate", "POST", "/models/evaluate", "models", long=True),
         Act("compare", "POST", "/models/compare", "models", long=True),

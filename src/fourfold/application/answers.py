@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,20 @@ from fourfold.application.lifecycle import figures_of, latest_report
 from fourfold.application.results import Node, Trace
 from fourfold.application.serving import bodies, request_segments
 from fourfold.application.serving.request_segments import Record
-from fourfold.core.errors import BadInput, Erased, NotFound
+from fourfold.core.errors import BadInput, Corrupt, Erased, NotFound
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Run, Version
 from fourfold.data.dataset import Dataset
 from fourfold.data.indexes import INDEXES
+from fourfold.data.search import Found, OpenIndex, build
 from fourfold.storage.ledger import Ledger
 
 WARM_ROWS = 200_000  # a larger dataset is indexed by its first `why`, so that a deployment need not wait for it
 EXCERPT = 200  # characters of a document that a trace shows
 COLUMNS = ("doc_id", "text", "source", "source_digest")
-SEARCH = "bm25"  # the index that finds the closest documents; loaded when first asked
+SEARCH: dict[str, dict[str, Any]] = {
+    "bm25": {"columns": ["text"]}
+}  # the index that finds the closest documents; loaded when first asked
 
 
 def why(ledger: Ledger, answer_id: str, *, text: str | None, limit: int) -> Trace:
@@ -166,10 +169,10 @@ def _training_data(ledger: Ledger, version: Version) -> Training | None:
     return Training(ledger.version(run.inputs[0]), None if split == "all" else split)
 
 
-Found = tuple[Version, dict[str, Any], float | None]  # dataset, row, closeness
+Document = tuple[Version, dict[str, Any], float | None]  # dataset, row, closeness
 
 
-def _documents(ledger: Ledger, version: Version, asked: str, limit: int) -> tuple[list[Found], str]:
+def _documents(ledger: Ledger, version: Version, asked: str, limit: int) -> tuple[list[Document], str]:
     """Training documents, the closest first, and what is to be said of their order."""
     training = _training_data(ledger, version)
     if training is None:
@@ -178,12 +181,26 @@ def _documents(ledger: Ledger, version: Version, asked: str, limit: int) -> tupl
         rows = Dataset(ledger.materialise(training.dataset), training.split)
     except (Erased, NotFound) as error:
         return [], f"The trace ends with its dataset: {error.message}"
-    hits = INDEXES.build(SEARCH).search(_index(ledger, training), asked, limit) if asked else []
+    hits = _closest(ledger, training, asked, limit) if asked else []
     if not hits:
         note = "No document that the model was trained on shares a word with what was asked: these are its first."
         return [(training.dataset, row, None) for row in _first(rows, limit)], note
     by_id = _rows(rows, [hit.doc_id for hit in hits])
     return [(training.dataset, by_id[hit.doc_id], hit.score) for hit in hits], ""
+
+
+def _closest(ledger: Ledger, training: Training, asked: str, limit: int) -> list[Found]:
+    try:
+        index = OpenIndex(_index(ledger, training))
+    except (BadInput, Corrupt):  # another release wrote it
+        shutil.rmtree(_folder(ledger, training), ignore_errors=True)
+        index = OpenIndex(_index(ledger, training))
+    with closing(index):
+        return index.search(asked, limit=limit, match="any").hits
+
+
+def _folder(ledger: Ledger, training: Training) -> Path:
+    return ledger.home / "cache" / "search" / f"{training.dataset.digest}-{training.split or 'all'}"
 
 
 def _first(rows: Dataset, limit: int) -> list[dict[str, Any]]:
@@ -206,7 +223,7 @@ def _rows(rows: Dataset, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _document_nodes(ledger: Ledger, chain: Sequence[Version], documents: Sequence[Found]) -> list[Node]:
+def _document_nodes(ledger: Ledger, chain: Sequence[Version], documents: Sequence[Document]) -> list[Node]:
     collected = [d for d in chain if not any(i.kind == "dataset" for i in ledger.inputs(d))]
     nodes: list[Node] = []
     for dataset, row, closeness in documents:
@@ -219,15 +236,14 @@ def _document_nodes(ledger: Ledger, chain: Sequence[Version], documents: Sequenc
 
 def _index(ledger: Ledger, training: Training) -> Path:
     """The folder of a BM25 index of the training rows: derived, made when first wanted, safe to delete."""
-    folder = ledger.home / "cache" / "search" / f"{training.dataset.digest}-{training.split or 'all'}"
+    folder = _folder(ledger, training)
     if folder.is_dir():
         return folder
     temporary = folder.with_name(new_id("tmp"))
     try:
         rows = Dataset(ledger.materialise(training.dataset), training.split)
-        tables = (fragment.table(["doc_id", "text"]) for fragment in rows.fragments())
-        pairs = ((row["doc_id"], row["text"] or "") for table in tables for row in table.to_pylist())
-        INDEXES.build(SEARCH).build(pairs, temporary)
+        temporary.mkdir(parents=True)
+        build(INDEXES.build(SEARCH), SEARCH, list(rows.fragments()), temporary)
         if not folder.is_dir():
             temporary.rename(folder)  # atomic: nobody asks half an index
     except OSError:

@@ -123,6 +123,10 @@ def facts(kind: str, meta: Mapping[str, Any]) -> str:
         return ", ".join([f"{rows:,} row{'' if rows == 1 else 's'}", *more])
     if kind == "report" and "verdict" in meta:
         return str(meta["verdict"]).partition(":")[0]
+    if kind == "index":
+        return (
+            f"{meta.get('rows', 0):,} documents, {meta.get('taken_over', 0)} of {meta.get('fragments', 0)} fragments taken over"
+        )
     if kind == "report":
         figures = meta.get("metrics", {})
         names = [name for name in FIGURES if name in figures] or list(figures)[:4]

@@ -16,6 +16,7 @@ from fourfold.application.sdk.keeping import Keeping
 from fourfold.application.sdk.keys import Keys
 from fourfold.application.sdk.models import Models
 from fourfold.application.sdk.privacy import Privacy
+from fourfold.application.sdk.search import Search
 from fourfold.application.sdk.stores import Stores
 from fourfold.application.sdk.things import Things
 from fourfold.application.sdk.whole import Whole
@@ -26,7 +27,7 @@ from fourfold.core.progress import Progress, silent
 __all__ = ["Answer", "Client"]
 
 
-class Client(Asking, Datasets, Privacy, Models, Deployments, Things, Keys, Backups, Keeping, Stores, Whole):
+class Client(Asking, Datasets, Privacy, Models, Deployments, Things, Keys, Backups, Keeping, Stores, Search, Whole):
     """A hand on a platform: `Client(home="…")` opens a folder of this machine, `Client(url="…", token="ff_…")` asks a server.
 
     Without either: FOURFOLD_URL with FOURFOLD_TOKEN if set, else FOURFOLD_HOME, else ~/.fourfold. `progress` is told how far

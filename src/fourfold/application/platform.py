@@ -10,10 +10,11 @@ from fourfold.application.topics.keeping import Keeping
 from fourfold.application.topics.keys import Keys
 from fourfold.application.topics.models import Models
 from fourfold.application.topics.privacy import Privacy
+from fourfold.application.topics.search import Search
 from fourfold.application.topics.stores import Stores
 from fourfold.application.topics.things import Things
 from fourfold.application.topics.whole import Whole
 
 
-class Platform(Datasets, Privacy, Models, Deployments, Things, Answers, Keys, Backups, Keeping, Stores, Whole):
+class Platform(Datasets, Privacy, Models, Deployments, Things, Answers, Keys, Backups, Keeping, Stores, Search, Whole):
     """What one actor may do in one home. Refs are `name@3`, `name@alias`, or `name` for the newest."""

@@ -262,3 +262,28 @@ class StoreKept(Struct):
     copied: int
     lost: int
     lost_chunks: list[str]
+
+
+class SearchHit(Struct, omit_defaults=True):
+    """A document that was found. `snippet` is a stretch of its text, `highlights` where the query's words stand in it: code
+    points, half-open. `fields`: its other columns. `places`: its place, from 1, in each ranking that was fused.
+    """
+
+    doc_id: str
+    score: float
+    source: str
+    snippet: str
+    highlights: list[tuple[int, int]] = []
+    fields: dict[str, Any] = {}
+    places: dict[str, int] = {}
+
+
+class SearchResults(Struct):
+    """The documents that fit a query best, the best first. `total`: how many fit at all."""
+
+    index: str
+    query: str
+    hits: list[SearchHit]
+    total: int
+    note: str
+    seconds: float

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from fourfold.core.errors import BadInput, Corrupt, Erased
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Version
-from fourfold.storage import audit, guard, schema, states
+from fourfold.storage import audit, guard, schema, states, versions
 from fourfold.storage.blobs.local import sync_folder
 from fourfold.storage.database import batches
 from fourfold.storage.ledger import Ledger
@@ -48,15 +48,15 @@ class Receipt:
 def erase(ledger: Ledger, refs: Sequence[str], *, actor: str, reason: str) -> Receipt:
     """Erase versions: their bytes go from every store and cache, and nothing brings them back.
 
-    Versions of equal content go with them; chunks that other versions hold too stay. Raises NotFound, Conflict if one is held
-    or deployed, Erased if nothing of them is left.
+    Versions of equal content and indexes of them go with them; chunks that other versions hold too stay. Raises NotFound,
+    Conflict if one is held or deployed, Erased if nothing of them is left.
     """
     if not refs:
         raise BadInput("Name the versions that are to be erased.", hint="Run: fourfold versions")
     asked = [ledger.version(ref) for ref in refs]
     with ledger.write() as connection:
         guard.fence(connection, alone=True)
-        receipt = _planned(connection, asked, actor, reason)
+        receipt = _planned(connection, [*asked, *_indexes(connection, asked)], actor, reason)
         _append(ledger.register, receipt)  # first: from here on it is going to happen, even if this process dies
         _write_rows(connection, receipt)
     _remove(ledger, receipt)
@@ -117,6 +117,16 @@ def _planned(connection: sa.Connection, asked: Sequence[Version], actor: str, re
     return Receipt(
         new_id("era"), time.time(), actor, reason, refs, tuple(ids), tuple(digests), tuple(gone), len(chunks) - len(gone)
     )
+
+
+def _indexes(connection: sa.Connection, asked: Sequence[Version]) -> list[Version]:
+    """The indexes of what is erased: they hold its text."""
+    v, e = schema.version.c, schema.edge.c
+    equal = sa.select(v.id).where(v.digest.in_([version.digest for version in asked]))
+    made_of = sa.select(e.version_id).where(e.input_id.in_(equal))
+    erased = sa.select(schema.erased.c.digest)
+    query = sa.select(schema.version).where(v.kind == "index", v.id.in_(made_of), v.digest.not_in(erased)).order_by(v.id)
+    return [versions.from_row(row) for row in connection.execute(query)]
 
 
 def _append(folder: Path, receipt: Receipt) -> None:

@@ -18,6 +18,8 @@ PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".dill")
 PROTOCOLS = tuple(b"\x80" + bytes([n]) for n in range(2, 6))
 NUMPY = b"\x93NUMPY"
 ZIP = b"PK\x03\x04"
+INDEX_ENDINGS = (".fast", ".fieldnorm", ".idx", ".pos", ".store", ".term")
+INDEX_END = (1337).to_bytes(4, "little")  # how tantivy ends each file of a search index, whose numbers may begin like a pickle
 LOOK_BYTES = 1 << 16  # of a member: more than any header of .npy that describes plain numbers
 
 
@@ -51,10 +53,21 @@ def _reasons(name: str, file: BinaryIO) -> Iterator[str]:
     head = file.read(6)
     if head.startswith(ZIP):
         yield from _in_zip(file)
-    if name.lower().endswith(PICKLE_ENDINGS) or head.startswith(PROTOCOLS):
+    if name.lower().endswith(PICKLE_ENDINGS) or (head.startswith(PROTOCOLS) and not _is_of_an_index(name, file)):
         yield "is a pickle"
     if head == NUMPY and _holds_objects(file):
         yield "holds Python objects, which is a pickle"
+
+
+def _is_of_an_index(name: str, file: BinaryIO) -> bool:
+    """Whether it is named and ends as tantivy's files do, which nothing ever unpickles. The file stays where it stands."""
+    if not name.endswith(INDEX_ENDINGS):
+        return False
+    place = file.tell()
+    file.seek(-min(4, file.seek(0, io.SEEK_END)), io.SEEK_END)
+    end = file.read(4)
+    file.seek(place)
+    return end == INDEX_END
 
 
 def _in_zip(file: BinaryIO) -> Iterator[str]:
