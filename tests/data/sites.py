@@ -64,7 +64,8 @@ def serving(answer: Callable[[str, dict[str, str]], Reply], host: str = "127.0.0
                 site.at_once += 1
                 site.most_at_once = max(site.most_at_once, site.at_once)
             try:
-                self._reply(site.answer(self.path, {k.lower(): v for k, v in self.headers.items()}))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                self._reply(site.answer(self.path, {":body": body, **{k.lower(): v for k, v in self.headers.items()}}))
             except OSError:
                 self.close_connection = True
             finally:

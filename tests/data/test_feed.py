@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from tests.data.sites import Reply, Site, serving
 
-from fourfold.core.errors import BadSpec
+from fourfold.core.errors import BadSpec, SourceBlocked
 from fourfold.core.nouns import Actor, Version
 from fourfold.data.collect import collect
-from fourfold.data.connections import SourceBlocked, known
+from fourfold.data.connections import known
 from fourfold.data.dataset import Dataset
 from fourfold.data.extract import extract
 from fourfold.data.formats import BadLine, Record

@@ -44,6 +44,7 @@ ACTS = {
         Act("version_file", "GET", "/versions/{ref}/files/{path:path}", "versions"),
         Act("show", "GET", "/things/{thing}", "versions"),
         Act("collect", "POST", "/datasets/collect", "datasets", long=True),
+        Act("sources", "GET", "/sources", "datasets"),
         Act("extract", "POST", "/datasets/extract", "datasets", long=True),
         Act("clean", "POST", "/datasets/clean", "datasets", long=True),
         Act("deidentify", "POST", "/datasets/deidentify", "datasets", long=True),

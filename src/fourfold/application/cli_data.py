@@ -1,4 +1,4 @@
-"""Commands on datasets: collect, clean, deidentify, describe, documents."""
+"""Commands on datasets: collect, sources, clean, deidentify, describe, documents."""
 
 from __future__ import annotations
 
@@ -60,6 +60,37 @@ def with_paths(spec: Spec, paths: tuple[str, ...], *, as_typed: bool) -> Spec:
     absolute = [Path(path).expanduser().absolute() for path in paths]
     folder = Path(os.path.commonpath([path.parent for path in absolute]))
     return {kind: {**given, "path": str(folder), "include": [f"/{path.relative_to(folder).as_posix()}" for path in absolute]}}
+
+
+def sources(*, common: Common = DEFAULT) -> int:
+    """List the accounts and addresses that sources ask."""
+    with opened(common) as client:
+        found = client.sources()
+
+    def text() -> None:
+        from rich.text import Text
+
+        from fourfold.application.cli_print import table, when
+
+        styles = {"ok": "", "expiring": "yellow", "expired": "bold red", "blocked": "bold red"}
+        rows = [
+            (
+                one.source,
+                one.account,
+                Text(one.state, style=styles[one.state]),
+                when(one.since),
+                when(one.checked_at),
+                when(one.expires_at) if one.expires_at else None,
+                f"{one.code} {one.detail}".strip(),
+                one.next,
+            )
+            for one in found.data
+        ]
+        head = ("source", "account", "state", "since", "asked", "expires", "", "next")
+        table(head, rows, empty="No source was asked yet that can expire. Run: fourfold collect NAME --source feed")
+
+    emit(common, found, text)
+    return int(any(one.state in ("expired", "blocked") for one in found.data))
 
 
 def extract(

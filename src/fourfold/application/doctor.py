@@ -19,6 +19,7 @@ from fourfold.application.serving.home import status_of
 from fourfold.core.config import Settings
 from fourfold.core.errors import Corrupt, FourfoldError, did_you_mean
 from fourfold.core.nouns import Version
+from fourfold.data.connections import connections_folder, known, told
 from fourfold.storage import states
 from fourfold.storage.database import HEAD, wal_is_safe
 from fourfold.storage.ledger import Ledger
@@ -41,6 +42,7 @@ def examine(ledger: Ledger, settings: Settings, environment: Mapping[str, str] =
         _runs(ledger),
         _artifacts(ledger),
         *_serving(ledger, settings),
+        *_sources(ledger),
         *_variables(environment),
         *_extras(),
     ]
@@ -107,6 +109,17 @@ def _permissions(ledger: Ledger) -> Check:
     if mode & 0o077:
         return Check("permissions", "warning", f"{ledger.home} is open to others ({mode:04o})", f"Run: chmod 700 {ledger.home}")
     return Check("permissions", "ok", f"{ledger.home} is its owner's alone")
+
+
+def _sources(ledger: Ledger) -> Iterator[Check]:
+    """Accounts of sources that are about to end, or have ended."""
+    found = known(connections_folder(ledger.home))
+    for one in found:
+        if one.state != "ok":
+            detail = f"{one.source} ({one.account}) is {one.state}"
+            yield Check("source", "warning", f"{detail}: {told(one)}" if told(one) else detail, one.next)
+    if found and all(one.state == "ok" for one in found):
+        yield Check("sources", "ok", f"{len(found)} answer")
 
 
 def _runs(ledger: Ledger) -> Check:

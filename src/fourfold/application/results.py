@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from fourfold.core.nouns import Actor, Deployment, Role, Run, Version
+from fourfold.data.connections import Connection
 from fourfold.storage.backup import Backup
 from fourfold.storage.fsck import Finding
 from fourfold.storage.jobs import Job
@@ -51,6 +52,12 @@ class BackupList(Struct):
 
     data: list[Backup]
     verified_age_seconds: float | None
+
+
+class SourceList(Struct):
+    """What is known of the accounts and addresses that sources ask, by source and account."""
+
+    data: list[Connection]
 
 
 class FileEntry(Struct):

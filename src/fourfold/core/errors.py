@@ -104,6 +104,18 @@ class MissingExtra(FourfoldError):
     code, status, exit_code = "missing_extra", 501, 1
 
 
+class SourceExpired(FourfoldError):
+    """A source's token or secret is not accepted any more: somebody must renew it."""
+
+    code, status, exit_code = "source_expired", 424, 3
+
+
+class SourceBlocked(FourfoldError):
+    """A source refuses to answer: a quota, a missing right, an address that is not on its list."""
+
+    code, status, exit_code = "source_blocked", 424, 3
+
+
 class Corrupt(FourfoldError):
     """Stored bytes are not what was stored."""
 

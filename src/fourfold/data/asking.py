@@ -16,12 +16,25 @@ import httpx
 import msgspec
 
 from fourfold.core.errors import BadInput, BadSpec
+from fourfold.data.connections import State
 from fourfold.data.egress import Egress, EgressRefused, networks_of
 from fourfold.data.fetching import AGAIN, MAX_WAIT_SECONDS, Fetched, Store
 
 CONTROLS = bytes(range(32))
 SPACES = bytes(32).replace(b"\x00", b" ")
 MAX_REPLY_BYTES = 64 << 20
+
+
+class NotAccepted(BadInput):
+    """A platform's refusal: the state of the connection that it means, its code, and what it said."""
+
+    code = "not_accepted"
+
+    def __init__(self, message: str, *, hint: str, state: State, said_code: str, said: str) -> None:
+        super().__init__(message, hint=hint)
+        self.state: State = state
+        self.said_code = said_code
+        self.said = said
 
 
 class NoAnswer(BadInput):
@@ -111,6 +124,11 @@ class Asking:
         """Keep a reply: a killed visit does not ask for it again."""
         if self.store is not None:
             self.store.keep(Fetched(key, 200, fetched_at=time.time()), body)
+
+    def forget(self) -> None:
+        """Let the next visit ask for everything anew."""
+        if self.store is not None:
+            self.store.forget()
 
     def clean(self, text: str) -> str:
         """What a platform said, without secrets, in one line."""

@@ -14,7 +14,7 @@ from fourfold.core.errors import BadInput, did_you_mean
 # Names of text columns that are taken without being told, first match first (compared without case).
 TEXT_NAMES = (
     *("text", "body", "content", "query", "message", "sentence", "utterance", "question", "comment", "review", "description"),
-    *("正文", "内容", "文本", "问题", "留言", "messages", "prompt", "instruction"),
+    *("正文", "微博正文", "微博内容", "内容", "文本", "问题", "留言", "messages", "prompt", "instruction"),
 )
 NOT_WRITTEN = ("doc_id", "source", "source_digest", "split", "dropped", "dropped_detail")
 

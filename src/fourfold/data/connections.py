@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from fourfold.core.errors import BadSpec, FourfoldError, NotFound
+from fourfold.core.errors import BadSpec, FourfoldError, NotFound, SourceBlocked, SourceExpired
 from fourfold.core.fingerprint import digest_bytes
 
 log = logging.getLogger(__name__)
@@ -23,18 +23,6 @@ log = logging.getLogger(__name__)
 State = Literal["ok", "expiring", "expired", "blocked"]
 DAY = 86_400.0
 MAX_DETAIL = 300  # characters of what a platform said
-
-
-class SourceExpired(FourfoldError):
-    """A source's token or secret is not accepted any more: somebody must renew it."""
-
-    code, status, exit_code = "source_expired", 424, 3
-
-
-class SourceBlocked(FourfoldError):
-    """A source refuses to answer: a quota, a missing right, an address that is not on its list."""
-
-    code, status, exit_code = "source_blocked", 424, 3
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -53,6 +41,11 @@ class Connection(msgspec.Struct, frozen=True):
     code: str = ""
     detail: str = ""
     next: str = ""
+
+
+def connections_folder(home: Path) -> Path:
+    """Where a home keeps them."""
+    return home / "sources" / "connections"
 
 
 def known(folder: Path, now: float | None = None) -> list[Connection]:
@@ -112,6 +105,26 @@ def told(connection: Connection) -> str:
     return f"{'expired' if connection.state == 'expired' else 'expires'} {when(connection.expires_at)}"
 
 
+def end_of(day: str, name: str) -> float | None:
+    """The end of a day such as 2026-06-30 in UTC, in Unix seconds; None for "". Raises BadSpec for what is none."""
+    if not day:
+        return None
+    try:
+        begin = datetime.datetime.combine(datetime.date.fromisoformat(day), datetime.time(), datetime.UTC)
+    except ValueError as error:
+        raise BadSpec(f"{name}: {day!r} is no day.", hint="For example: 2026-06-30") from error
+    return begin.timestamp() + DAY - 60  # its last minute: it is shown as that day
+
+
+def alarm(folder: Path, told: dict[str, State], now: float | None = None) -> None:
+    """Say in the log which connections are about to end, or have ended, unless `told` knows it already."""
+    for connection in known(folder, now):
+        key = f"{connection.source} {connection.account}"
+        if told.get(key) != connection.state:
+            _say(connection)
+        told[key] = connection.state
+
+
 def secret(env: str, file: str, *, names: tuple[str, str], environment: Mapping[str, str] = os.environ) -> str:
     """A secret from the environment variable or the file that a source names; never from its settings themselves.
 
@@ -147,7 +160,6 @@ def _say(connection: Connection) -> None:
     match connection.state:
         case "expiring":
             assert connection.expires_at is not None
-            days = (connection.expires_at - connection.checked_at) / DAY
-            log.warning("%s expires %s, in %.1f days. %s", name, when(connection.expires_at), days, connection.next)
+            log.warning("%s expires %s. %s", name, when(connection.expires_at), connection.next)
         case "expired" | "blocked":
             log.error("%s is %s: %s. %s", name, connection.state, told(connection), connection.next)

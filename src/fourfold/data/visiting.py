@@ -12,6 +12,7 @@ from typing import Any
 from fourfold.core.errors import Conflict, NotFound
 from fourfold.core.fingerprint import fingerprint
 from fourfold.core.nouns import Version
+from fourfold.data.connections import connections_folder
 from fourfold.data.sources import Previous, Visit
 from fourfold.storage.ledger import Ledger
 from fourfold.storage.runs import OpenRun
@@ -44,8 +45,8 @@ def forget_state(home: Path, name: str, source: Mapping[str, Any]) -> None:
 
 def visit_of(ledger: Ledger, name: str, source: Mapping[str, Any], state: Path, run: OpenRun) -> Visit:
     """The visit that a run makes."""
-    connection = ledger.home / "sources" / "connections"
-    return Visit(state, run.folder / MEMORY, _previous(ledger, name, source), connection, run.progress)
+    previous = _previous(ledger, name, source)
+    return Visit(state, run.folder / MEMORY, previous, connections_folder(ledger.home), run.progress)
 
 
 def _previous(ledger: Ledger, name: str, source: Mapping[str, Any]) -> Previous | None:

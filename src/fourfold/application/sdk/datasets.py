@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fourfold.application.results import Documents, Spec
+from fourfold.application.results import Documents, SourceList, Spec
 from fourfold.application.sdk import Line
 from fourfold.core.nouns import Version
 from fourfold.data.terms import Purpose
@@ -31,6 +31,10 @@ class Datasets(Line):
         arguments = {"name": name, "source": source, "max_bad_lines": max_bad_lines, "max_bad_share": max_bad_share}
         arguments |= {"licence": licence, "purpose": purpose}
         return self._do("collect", arguments, Version)
+
+    def sources(self) -> SourceList:
+        """The accounts and addresses that sources ask: ok, expiring, expired or blocked, until when, and what to do."""
+        return self._do("sources", {}, SourceList)
 
     def extract(self, name: str, dataset: str, *, mode: str = "precise", rules: dict[str, str] | None = None) -> Version:
         """Read the raw pages of a collected dataset anew, by another extractor or other rules, into a new version."""

@@ -20,6 +20,7 @@ from fourfold.application.serving.reconcile import Reconciler
 from fourfold.application.serving.request_log import adopt, next_segment
 from fourfold.core.config import Settings
 from fourfold.core.errors import FourfoldError
+from fourfold.data.connections import State, alarm, connections_folder
 from fourfold.storage.ledger import Ledger
 from fourfold.storage.nodes import fronts_of, number_of
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 SEAL_POLL_SECONDS = 2.0
+ALARM_POLL_SECONDS = 600.0
 DRAIN_SECONDS = 8.0
 PATIENCE_SECONDS = 3.0  # models that are to answer have the processor first; the rest waits, but not for longer
 
@@ -65,7 +67,7 @@ class Watch:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ending.set)
         await self.reconciler.poll()
-        tasks = [loop.create_task(self.reconciler.settle()), loop.create_task(self._seal())]
+        tasks = [loop.create_task(self.reconciler.settle()), loop.create_task(self._seal()), loop.create_task(self._alarm())]
         try:
             self._look()
             announce(self.address)
@@ -133,6 +135,13 @@ class Watch:
                 self._written = status
             except OSError as error:
                 log.error("status cannot be written: %s", error.strerror)
+
+    async def _alarm(self) -> None:
+        """For ever: say in the log which accounts of sources are about to end, or have ended."""
+        told: dict[str, State] = {}
+        while True:
+            alarm(connections_folder(self.home), told)
+            await asyncio.sleep(ALARM_POLL_SECONDS)
 
     async def _seal(self) -> None:
         """For ever: seal logs that are complete. What cannot be sealed now stays a log and is found there."""

@@ -7,10 +7,11 @@ from typing import Any
 
 from fourfold.application import look
 from fourfold.application.permissions import action
-from fourfold.application.results import Documents, Spec
+from fourfold.application.results import Documents, SourceList, Spec
 from fourfold.application.topics import Hand
 from fourfold.application.topics.privacy import pseudonym_keys
 from fourfold.core.nouns import Version
+from fourfold.data.connections import connections_folder, known
 from fourfold.data.terms import Purpose
 
 
@@ -45,6 +46,11 @@ class Datasets(Hand):
             purpose=purpose,
             progress=self.progress,
         )
+
+    @action("read")
+    def sources(self) -> SourceList:
+        """The accounts and addresses that sources ask: ok, expiring, expired or blocked, until when, and what to do."""
+        return SourceList(known(connections_folder(self.ledger.home)))
 
     @action("make")
     def extract(self, name: str, dataset: str, *, mode: str = "precise", rules: dict[str, str] | None = None) -> Version:

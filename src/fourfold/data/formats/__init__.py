@@ -65,6 +65,8 @@ FORMATS = Table(
         "conllu": "fourfold.data.formats.conllu:Conllu",
         "html": "fourfold.data.formats.html:Html",
         "feed": "fourfold.data.formats.feed:Feed",
+        "wechat": "fourfold.data.formats.wechat:Wechat",
+        "weibo": "fourfold.data.formats.weibo:Weibo",
         "pdf": "fourfold.data.formats.pdf:Pdf",
         "docx": "fourfold.data.formats.docx:Docx",
         "xlsx": "fourfold.data.formats.xlsx:Xlsx",

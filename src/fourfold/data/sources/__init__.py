@@ -90,6 +90,8 @@ SOURCES = Table(
         "files": "fourfold.data.sources.files:Files",
         "web": "fourfold.data.sources.web:Web",
         "feed": "fourfold.data.sources.feed:Feed",
+        "wechat": "fourfold.data.sources.wechat:Wechat",
+        "weibo": "fourfold.data.sources.weibo:Weibo",
         "sql": "fourfold.data.sources.sql:Sql",
     },
 )
