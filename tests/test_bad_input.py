@@ -195,8 +195,9 @@ def test_labels_that_the_model_does_not_know(home: Path, tmp_path: Path, capsys:
         assert run(["collect", name, str(tmp_path / f"{name}.conllu"), "--home", str(home)]) == 0
     capsys.readouterr()
     refusal = Refusals(home, capsys)
-    refusal("evaluate", "words", "none", "--split", "all", code=FAILED, says="ARTICLE, THING", then="label set")
-    assert run(["evaluate", "words", "some", "--split", "all", "--home", str(home), "--json"]) == 0
+    refusal("evaluate", "words", "none", "--split", "all", code=FAILED, says="kept for the end", then="--final")
+    refusal("evaluate", "words", "none", "--split", "all", "--final", code=FAILED, says="ARTICLE, THING", then="label set")
+    assert run(["evaluate", "words", "some", "--split", "all", "--final", "--home", str(home), "--json"]) == 0
     meta = json.loads(capsys.readouterr().out)["meta"]
     assert meta["unknown_labels"] == {"THING": 20}
     assert meta["metrics"]["accuracy"] == pytest.approx(0.5, abs=0.01)

@@ -32,7 +32,7 @@ PROJECT: dict[str, Any] = {
         "lines": {
             "train": {"ngram": {"order": 2, "discount_fallback": [0.5, 1.0, 1.5]}},
             "on": "safe-notes",
-            "evaluate": {"split": "all"},
+            "evaluate": {"split": "all", "final": True},
             "promote": {"to": "production", "gates": ["perplexity <= 1000"]},
         },
         "tagger": {"train": {"crf": {"max_iterations": 5}}, "on": "tagged"},

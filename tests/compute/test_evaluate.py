@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.compute.evaluation_fakes import ACTOR, keep, row
 
+from fourfold.compute.compare import compare
 from fourfold.compute.evaluate import evaluate
 from fourfold.compute.families import FAMILIES
 from fourfold.compute.train import train
@@ -180,8 +181,32 @@ def test_spans_of_bio_labels(ledger: Ledger):
 def test_figures_on_rows_that_the_model_has_seen_carry_a_note(ledger: Ledger, split: str, expected: str):
     dataset = keep(ledger, "tags", [*TRAIN, *DEV, {**DEV[0], "doc_id": "doc_7", "split": "test"}])
     model = train(ledger, ACTOR, "words", dataset, "majority")
-    notes = " ".join(evaluate(ledger, ACTOR, model, dataset, split, settings={"resamples": 10}).meta["notes"])
+    report = evaluate(ledger, ACTOR, model, dataset, split, settings={"resamples": 10}, final=split in ("test", "all"))
+    notes = " ".join(report.meta["notes"])
     assert (expected in notes) if expected else notes == ""
+
+
+def test_test_rows_are_kept_for_the_end_and_looks_are_counted(ledger: Ledger):
+    dataset = keep(ledger, "tags", [*TRAIN, *DEV, {**DEV[0], "doc_id": "doc_7", "split": "test"}])
+    first, second = (train(ledger, ACTOR, name, dataset, "majority") for name in ("words", "other"))
+    for split in ("test", "all"):
+        with pytest.raises(BadInput, match="The 1 test rows of tags@1 are kept for the end") as refused:
+            evaluate(ledger, ACTOR, first, dataset, split)
+        assert "--final" in refused.value.hint
+    assert "looks" not in evaluate(ledger, ACTOR, first, dataset, "dev").meta
+    looked = evaluate(ledger, ACTOR, first, dataset, "test", final=True)
+    assert (looked.meta["looks"], looked.meta["notes"]) == (1, [])
+    assert ledger.find_run(looked.run_id).spec["final"] is True
+    again = evaluate(ledger, ACTOR, second, dataset, "test", final=True)
+    assert again.meta["looks"] == 2
+    assert again.meta["notes"] == [
+        "The test rows of tags@1 were looked at once before, for words@1: choices made since then fit them."
+    ]
+    both = compare(ledger, ACTOR, first, second, dataset, "test", final=True)
+    assert both.meta["looks"] == 3
+    assert "looked at 2 times before, for words@1, other@1" in both.meta["notes"][-1]
+    with pytest.raises(BadInput, match="kept for the end"):
+        compare(ledger, ACTOR, first, second, dataset, "test")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +244,7 @@ def test_kinds_are_checked(ledger: Ledger, model: Version, dataset: Version):
 def test_a_crf_on_the_companys_words_in_two_languages(ledger: Ledger, company: Path):
     dataset = collect(ledger, ACTOR, "desk-words", {"files": {"path": str(company / "tags")}})
     model = train(ledger, ACTOR, "desk-tagger", dataset, {"crf": {"max_iterations": 40}})
-    report = evaluate(ledger, ACTOR, model, dataset, "test")
+    report = evaluate(ledger, ACTOR, model, dataset, "test", final=True)
     metrics = report.meta["metrics"]
     assert metrics["accuracy"] > 0.75
     assert metrics["segmentation_f1"] > 0.8

@@ -12,6 +12,8 @@ from fourfold.application.cli_specs import part
 
 Model = Annotated[str, Parameter(help="A model: name, name@3 or name@alias.")]
 
+Final = Annotated[bool, Parameter(negative="", help="Look at test rows, which are kept for the end; each look is recorded.")]
+
 
 def train(
     name: Name,
@@ -36,11 +38,12 @@ def evaluate(
     *,
     split: Annotated[Literal["train", "dev", "test", "all"], Parameter(help="The rows to judge by. Default: dev.")] = "dev",
     name: Annotated[str | None, Parameter(help="Name of the report. Default: MODEL-report.")] = None,
+    final: Final = False,
     common: Common = DEFAULT,
 ) -> None:
     """Judge a model."""
     with opened(common) as client:
-        version = client.evaluate(model, dataset, split=None if split == "all" else split, name=name)
+        version = client.evaluate(model, dataset, split=None if split == "all" else split, name=name, final=final)
     made(common, version, f"fourfold show {version.ref}")
 
 
@@ -52,11 +55,12 @@ def compare(
     *,
     split: Annotated[Literal["train", "dev", "test", "all"], Parameter(help="The rows to judge by. Default: dev.")] = "dev",
     name: Annotated[str | None, Parameter(help="Name of the report. Default: FIRST-compared.")] = None,
+    final: Final = False,
     common: Common = DEFAULT,
 ) -> None:
     """Judge two models on the same rows."""
     with opened(common) as client:
-        version = client.compare(first, second, dataset, split=None if split == "all" else split, name=name)
+        version = client.compare(first, second, dataset, split=None if split == "all" else split, name=name, final=final)
 
     def text() -> None:
         from fourfold.application.cli_print import line, table

@@ -71,6 +71,7 @@ class Evaluate(Struct, forbid_unknown_fields=True, omit_defaults=True):
     on: Ref | None = None
     split: Literal["train", "dev", "test", "all"] = "dev"
     name: Annotated[str | None, Meta(description="Name of the report; default: MODEL-report")] = None
+    final: Annotated[bool, Meta(description="Look at test rows, which are kept for the end; each look is recorded")] = False
 
 
 class Promote(Struct, forbid_unknown_fields=True, omit_defaults=True):

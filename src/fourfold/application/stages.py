@@ -85,7 +85,8 @@ def _evaluate(name: str, entry: ModelEntry, wanted: Evaluate) -> Stage:
     split = None if wanted.split == "all" else wanted.split
 
     def arguments(ref: RefOf) -> dict[str, Any]:
-        return {"model": ref(name), "dataset": ref(wanted.on or entry.on), "split": split, "name": wanted.name}
+        judged = {"model": ref(name), "dataset": ref(wanted.on or entry.on), "split": split}
+        return {**judged, "name": wanted.name, "final": wanted.final}
 
     return Stage(f"models.{name}.evaluate", "evaluate", wanted.name or f"{name}-report", "report", arguments)
 

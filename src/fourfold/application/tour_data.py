@@ -93,7 +93,7 @@ def _model(name: str, dataset: Dataset, family: dict[str, Any]) -> dict[str, Any
         )
     model: dict[str, Any] = {"train": family, "on": name, "promote": {"to": "production"}}
     judged_by = next((split for split in ("test", "dev") if counts[split] >= ENOUGH_TO_JUDGE), None)
-    return {**model, "evaluate": {"split": judged_by}} if judged_by else model
+    return {**model, "evaluate": {"split": judged_by, "final": judged_by == "test"}} if judged_by else model
 
 
 def _ngram(dataset: Dataset) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fourfold.compute import plots
 from fourfold.compute.bootstrap import Bootstrap, Interval, bounds, finite
-from fourfold.compute.evaluate import Evaluation, choose_metrics, notes, predict
+from fourfold.compute.evaluate import Evaluation, choose_metrics, look_at_test, notes, predict, worn_out
 from fourfold.compute.metrics import Labelled, Likelihoods, Measured
 from fourfold.compute.predictions import Predicted
 from fourfold.compute.report import HEADLINES, Measurements, measure, write
@@ -54,12 +54,13 @@ def compare(
     name: str | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
+    final: bool = False,
     progress: Progress = silent,
 ) -> Version:
     """The report version (`<first>-compared` if not named) of two models on one split of a dataset; `split` may be `all`.
 
-    Both are judged on the documents that both can be judged on. Raises BadSpec for a wrong setting, BadInput if the models have
-    no figure or no document in common, or if they are one and the same.
+    Both are judged on the documents that both can be judged on; test rows are read only if this comparison is `final`. Raises
+    BadSpec for a wrong setting, BadInput if the models have no figure or no document in common, or are one and the same.
     """
     for model in (first, second):
         check_kind(model, "model", "compare")
@@ -69,12 +70,14 @@ def compare(
     evaluation = build_part(Evaluation, settings or {}, path="compare")
     metrics = choose_metrics(evaluation)
     spec = {"split": split, **settings_of(evaluation), "metrics": {key: settings_of(metric) for key, metric in metrics.items()}}
+    spec |= {"final": True} if final else {}
     name = name or f"{first.name}-compared"
     inputs = [first, second, dataset]
     with ledger.run("compare", kind="report", name=name, spec=spec, inputs=inputs, actor=actor, progress=progress) as run:
         whole = Dataset(ledger.materialise(dataset))
         counts = count_rows(whole)
         rows = select(whole, counts, split, of=dataset, path="compare")
+        looked = look_at_test(ledger, dataset, counts, split, final)
         both = [predict(ledger, model, rows, counts[split], evaluation.batch, run.progress) for model in (first, second)]
         pairs = paired(*(measure(predicted, list(metrics.values())) for predicted in both))
         if not pairs:
@@ -86,6 +89,8 @@ def compare(
         differences = {key: d for pair in pairs for key, d in differences_of(bootstrap, pair).items()}
         about = {"models": [first.ref, second.ref], "dataset": dataset.ref, "split": split}
         about["notes"] = [f"{model.ref}: {note}" for model in (first, second) for note in notes(model, dataset, split)]
+        if looked is not None:
+            about |= {"looks": len(looked) + 1, "notes": [*about["notes"], *worn_out(dataset, looked)]}
         about["verdict"] = verdict(first.ref, second.ref, differences, evaluation.level)
         report = {
             **about,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from fourfold.compute.families import FAMILIES
 from fourfold.compute.metrics import METRICS, Metric
 from fourfold.compute.predictions import Gold, Predicted, predict_likelihoods, predict_tags
 from fourfold.compute.report import draw, make_report, measure, write
-from fourfold.compute.rows import check_kind, count_rows, select
+from fourfold.compute.rows import ALL, check_kind, count_rows, select
 from fourfold.core.build import build_part, settings_of
 from fourfold.core.errors import BadInput
 from fourfold.core.nouns import Actor, Version
@@ -48,18 +48,21 @@ def evaluate(
     name: str | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
+    final: bool = False,
     progress: Progress = silent,
 ) -> Version:
     """The report version (`<model>-report` if not named) of a model on one split of a dataset; `split` may be `all`.
 
-    Its meta holds what gates and queries read: `metrics` (figure → value), `model`, `dataset`, `split`. Raises BadSpec for a
-    wrong setting, BadInput if the split is empty, holds no labels, or none that the model knows.
+    Test rows are read only if this evaluation is `final`. Its meta holds what gates and queries read: `metrics` (figure →
+    value), `model`, `dataset`, `split`, and `looks`: the how-manieth look at the test rows this was. Raises BadSpec for a wrong
+    setting, BadInput if the split is empty, kept for the end, holds no labels, or none that the model knows.
     """
     check_kind(model, "model", "evaluate")
     check_kind(dataset, "dataset", "evaluate")
     evaluation = build_part(Evaluation, settings or {}, path="evaluate")
     metrics = choose_metrics(evaluation)
     spec = {"split": split, **settings_of(evaluation), "metrics": {key: settings_of(metric) for key, metric in metrics.items()}}
+    spec |= {"final": True} if final else {}
     name = name or f"{model.name}-report"
     with ledger.run(
         "evaluate", kind="report", name=name, spec=spec, inputs=[model, dataset], actor=actor, progress=progress
@@ -67,10 +70,13 @@ def evaluate(
         whole = Dataset(ledger.materialise(dataset))
         counts = count_rows(whole)
         rows = select(whole, counts, split, of=dataset, path="evaluate")
+        looked = look_at_test(ledger, dataset, counts, split, final)
         predicted = predict(ledger, model, rows, counts[split], evaluation.batch, run.progress)
         measurements = measure(predicted, list(metrics.values()))
         bootstrap = Bootstrap(evaluation.resamples, evaluation.level, evaluation.seed)
         about = {"model": model.ref, "dataset": dataset.ref, "split": split, "notes": notes(model, dataset, split)}
+        if looked is not None:
+            about |= {"looks": len(looked) + 1, "notes": [*about["notes"], *worn_out(dataset, looked)]}
         report = {**about, "settings": spec, **make_report(predicted, measurements, bootstrap, evaluation.worst, run.progress)}
         drawn = draw(run.folder, predicted, report)
         write(report, run.folder / "report.json")
@@ -104,6 +110,28 @@ def predict(ledger: Ledger, model: Version, rows: Dataset, total: int, batch: in
         f"There are no metrics for {model.ref}, which serves {', '.join(model.meta['tasks'])}.",
         hint="Models that serve tag or score can be evaluated.",
     )
+
+
+def look_at_test(ledger: Ledger, dataset: Version, counts: Mapping[str, int], split: str, final: bool) -> list[Version] | None:
+    """The reports that looked at the dataset's test rows before; None if this one does not. Raises BadInput unless `final`."""
+    if split not in ("test", ALL) or not counts["test"]:
+        return None
+    if not final:
+        raise BadInput(
+            f"The {counts['test']} test rows of {dataset.ref} are kept for the end.",
+            hint="Judge on --split dev while you choose; then once on the test rows, with --final. Each look is recorded.",
+        )
+    return [report for report in ledger.outputs(dataset) if report.kind == "report" and report.meta.get("looks")]
+
+
+def worn_out(dataset: Version, looked: Sequence[Version]) -> list[str]:
+    """What earlier looks at the test rows mean for this one."""
+    if not looked:
+        return []
+    models = list(dict.fromkeys(ref for report in looked for ref in report.meta.get("models") or [report.meta["model"]]))
+    named = ", ".join(models[:8]) + (" …" if len(models) > 8 else "")
+    times = "once" if len(looked) == 1 else f"{len(looked)} times"
+    return [f"The test rows of {dataset.ref} were looked at {times} before, for {named}: choices made since then fit them."]
 
 
 def notes(model: Version, dataset: Version, split: str) -> list[str]:

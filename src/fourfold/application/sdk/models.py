@@ -19,10 +19,20 @@ class Models(Line):
         return self._do("train", {"name": name, "dataset": dataset, "family": family, "dev": dev}, Version)
 
     def evaluate(
-        self, model: str, dataset: str, *, split: Literal["train", "dev", "test"] | None = "dev", name: str | None = None
+        self,
+        model: str,
+        dataset: str,
+        *,
+        split: Literal["train", "dev", "test"] | None = "dev",
+        name: str | None = None,
+        final: bool = False,
     ) -> Version:
-        """Judge a model on a split of a dataset (None: on all of it): a report with figures, intervals and plots."""
-        return self._do("evaluate", {"model": model, "dataset": dataset, "split": split, "name": name}, Version)
+        """Judge a model on a split of a dataset (None: on all of it): a report with figures, intervals and plots.
+
+        Test rows are looked at only if this is `final`; each look is recorded.
+        """
+        given = {"model": model, "dataset": dataset, "split": split, "name": name, "final": final}
+        return self._do("evaluate", given, Version)
 
     def compare(
         self,
@@ -32,9 +42,10 @@ class Models(Line):
         *,
         split: Literal["train", "dev", "test"] | None = "dev",
         name: str | None = None,
+        final: bool = False,
     ) -> Version:
         """Judge two models on the same rows of a dataset: a report with each figure's difference, its interval and p."""
-        given = {"first": first, "second": second, "dataset": dataset, "split": split, "name": name}
+        given = {"first": first, "second": second, "dataset": dataset, "split": split, "name": name, "final": final}
         return self._do("compare", given, Version)
 
     def promote(

@@ -36,9 +36,18 @@ class Models(Hand):
 
     @action("make")
     def evaluate(
-        self, model: str, dataset: str, *, split: Literal["train", "dev", "test"] | None = "dev", name: str | None = None
+        self,
+        model: str,
+        dataset: str,
+        *,
+        split: Literal["train", "dev", "test"] | None = "dev",
+        name: str | None = None,
+        final: bool = False,
     ) -> Version:
-        """Judge a model on a split of a dataset (null: on all of it): a report with figures, intervals and plots."""
+        """Judge a model on a split of a dataset (null: on all of it): a report with figures, intervals and plots.
+
+        Test rows are looked at only if this is `final`; each look is recorded.
+        """
         from fourfold.compute.evaluate import evaluate
 
         return evaluate(
@@ -48,6 +57,7 @@ class Models(Hand):
             self.ledger.version(dataset),
             split=split or "all",
             name=name,
+            final=final,
             progress=self.progress,
         )
 
@@ -60,13 +70,22 @@ class Models(Hand):
         *,
         split: Literal["train", "dev", "test"] | None = "dev",
         name: str | None = None,
+        final: bool = False,
     ) -> Version:
         """Judge two models on the same rows of a dataset: a report with each figure's difference, its interval and p."""
         from fourfold.compute.compare import compare
 
         models = self.ledger.version(first), self.ledger.version(second)
-        on = self.ledger.version(dataset)
-        return compare(self.ledger, self.actor, *models, on, split=split or "all", name=name, progress=self.progress)
+        return compare(
+            self.ledger,
+            self.actor,
+            *models,
+            self.ledger.version(dataset),
+            split=split or "all",
+            name=name,
+            final=final,
+            progress=self.progress,
+        )
 
     @action("promote")
     def promote(
