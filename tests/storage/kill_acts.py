@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+import psycopg
 
 from fourfold.core.errors import Busy, Conflict
 from fourfold.core.nouns import Actor
 from fourfold.storage import states
 from fourfold.storage.collect_garbage import collect_garbage
+from fourfold.storage.database import HEAD
 from fourfold.storage.ledger import Ledger
 
 OWNER = Actor("key_owner", "owner", "admin")
@@ -45,3 +50,34 @@ def collect(say: Say, ready: Callable[[], object], home: str, url: str) -> None:
         with ledger.run("train", kind="model", name="scrap", spec={}, actor=OWNER) as run:
             (run.folder / "shared.txt").write_text(f"shared {chance.randrange(5)}" * 50)
         say("collected")
+
+
+def upgrade(say: Say, ready: Callable[[], object], folder: str, server: str) -> None:
+    """Open homes of the first schema, one after the other, each of which another does at the same time."""
+    while True:
+        number = len(list(Path(folder).glob("done-*")))
+        home, url = old_home(Path(folder), server, number)
+        ready()
+        ledger = Ledger.open(home, url=url)
+        assert ledger.database.facts()["schema"] == HEAD
+        assert [version.ref for version in ledger.versions()] == ["words-report@1", "words@2", "words@1"]
+        assert (ledger.materialise(ledger.version("words@1")) / "a.txt").read_text() == "hello"
+        ledger.close()
+        (Path(folder) / f"done-{number}").touch()
+        say("migrated")
+
+
+def old_home(folder: Path, server: str, number: int) -> tuple[Path, str]:
+    """A copy of the home `template` as an old program left it, and the URL of its ledger; on a server a database of its own."""
+    home = folder / f"home-{number}"
+    if not home.exists():
+        made = folder / f"made-{os.getpid()}"
+        shutil.copytree(folder / "template", made)
+        with suppress(OSError):  # another was first
+            made.rename(home)
+    if not server:
+        return home, f"sqlite:///{home / 'ledger.sqlite'}"
+    made_already = suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+    with psycopg.connect(server, autocommit=True) as connection, made_already:
+        connection.execute(f"create database {folder.name}_{number} template {folder.name}_template")  # type: ignore[arg-type]
+    return home, server.replace("/postgres?", f"/{folder.name}_{number}?")

@@ -27,7 +27,7 @@ class HomeTransport:
 
         self.home = home
         settings = read_settings(home)
-        self.ledger = Ledger.open(home, url=settings.database or None)
+        self.ledger = Ledger.open(home)
         self.platform = Platform(self.ledger, COMMAND_LINE, settings, progress=progress)
 
     def do(self, act: str, arguments: dict[str, Any], /) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,9 +15,10 @@ from fourfold.core.errors import BadSpec, Conflict, NotFound
 from fourfold.core.progress import Progress
 from fourfold.storage import encrypt, restore
 from fourfold.storage.blobs.local import sync_folder
-from fourfold.storage.copying import Copied, copy_ledger, one_moment
+from fourfold.storage.copying import Copied, compare_ledgers, copy_ledger, one_moment
 from fourfold.storage.database import Database
 from fourfold.storage.dsn import hidden, is_postgres
+from fourfold.storage.in_use import InUse
 
 SQLITE = "sqlite"
 LEDGER = "ledger.sqlite"
@@ -48,50 +50,56 @@ def make_key_file(path: Path, *, rotate: bool) -> encrypt.Keys:
 def move_ledger(home: Path, to: str, progress: Progress) -> Moved:
     """Copy the ledger of a home into another database, compare every table, and use that one from then on.
 
-    One transaction there: interrupted, it leaves that database empty and the home as it was. Raises Conflict if a server runs
-    on the home, or if the database is not empty; Corrupt if a table reads differently there.
+    One transaction there: interrupted, it leaves the home as it was, and can be run again. Raises Conflict if a server runs on
+    the home or another process has it open, or if the database is not empty; Corrupt if a table reads differently there.
     """
     if not home.is_dir():
         raise NotFound(f"There is no home {home}.", hint="Name it with --home.")
     if "FOURFOLD_DATABASE" in os.environ:
         raise BadSpec("FOURFOLD_DATABASE says where the ledger is.", hint="Unset it: the move is written to fourfold.toml.")
-    now = read_settings(home).database
-    source_url, target_url = now or f"sqlite:///{home / LEDGER}", _target(home, to, now)
-    lock = Lock(home)
-    try:
-        return _copy(source_url, target_url, home, progress, "" if to == SQLITE else to)
-    finally:
-        lock.close()
+    with (
+        closing(Lock(home)),
+        closing(InUse(home, alone=True)),
+    ):  # nobody else has it open, and writes where nobody reads any more
+        now = read_settings(home).database
+        if to == SQLITE:
+            return _to_sqlite(home, now, progress)
+        return _to_postgres(home, now, to, progress)
 
 
-def _target(home: Path, to: str, now: str) -> str:
-    if to == SQLITE:
-        if not now:
-            raise Conflict(f"The ledger of {home} is in SQLite already.")
-        if (home / LEDGER).exists():
-            raise Conflict(f"{home / LEDGER} is there already.", hint="Move it away: it is from before the move.")
-        return f"sqlite:///{home / LEDGER}"
+def _to_postgres(home: Path, now: str, to: str, progress: Progress) -> Moved:
     if not is_postgres(to):
         raise BadSpec(f"{hidden(to)} names no ledger.", hint="Write postgresql://user@host/database, or sqlite.")
     if to == now:
         raise Conflict(f"The ledger of {home} is in {hidden(to)} already.")
-    return to
+    tables = _copy(now or f"sqlite:///{home / LEDGER}", to, home, progress)
+    _remember(home, to)
+    kept = hidden(now) if now else _set_aside(home)
+    return Moved(hidden(now) if now else str(home / LEDGER), hidden(to), tables, kept)
 
 
-def _copy(source_url: str, target_url: str, home: Path, progress: Progress, setting: str) -> Moved:
-    source, target = Database(source_url), Database(target_url)
-    try:
+def _to_sqlite(home: Path, now: str, progress: Progress) -> Moved:
+    if not now:
+        raise Conflict(f"The ledger of {home} is in SQLite already.")
+    partial = home / f"{LEDGER}.moving"
+    for left in home.glob(f"{partial.name}*"):  # of a move that was interrupted
+        left.unlink()
+    tables = _copy(now, f"sqlite:///{partial}", home, progress)
+    if (home / LEDGER).exists():  # an earlier move ended before it could do this
+        _set_aside(home)
+    partial.rename(home / LEDGER)
+    sync_folder(home)
+    _remember(home, "")
+    return Moved(hidden(now), str(home / LEDGER), tables, hidden(now))
+
+
+def _copy(source_url: str, target_url: str, home: Path, progress: Progress) -> list[Copied]:
+    """What was copied, or found there: an earlier move that ended before the home could be told left it."""
+    with closing(Database(source_url)) as source, closing(Database(target_url)) as target:
         source.prepare(keep=home / "backups")
         target.prepare()
-        with one_moment(source, still=True) as before:
-            with target.write() as after:
-                tables = copy_ledger(before, after, progress)
-            _remember(home, setting)  # nobody can write to the old one before everybody who opens the home finds the new one
-            kept = hidden(source_url) if is_postgres(source_url) else _set_aside(home)
-        return Moved(hidden(source_url), hidden(target_url), tables, kept)
-    finally:
-        source.close()
-        target.close()
+        with one_moment(source, still=True) as before, target.write() as after:
+            return compare_ledgers(before, after) or copy_ledger(before, after, progress)
 
 
 def _remember(home: Path, url: str) -> None:
@@ -113,6 +121,11 @@ def _remember(home: Path, url: str) -> None:
 
 def _set_aside(home: Path) -> str:
     """The SQLite file under another name, so that nothing opens it by mistake."""
-    kept = home / f"ledger-moved-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.sqlite"
+    stem = f"ledger-moved-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+    kept, number = home / f"{stem}.sqlite", 1
+    while kept.exists():
+        number += 1
+        kept = home / f"{stem}-{number}.sqlite"
     (home / LEDGER).rename(kept)
+    sync_folder(home)
     return str(kept)

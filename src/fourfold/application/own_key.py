@@ -7,7 +7,6 @@ import os
 import time
 from pathlib import Path
 
-from fourfold.core.config import read_settings
 from fourfold.core.nouns import Actor
 from fourfold.storage.ledger import Ledger
 
@@ -43,8 +42,7 @@ def own_token(ledger: Ledger) -> str:
 
 def first_key(home: Path) -> str | None:
     """The token of an admin key, made where nobody ever had a key to this home; else None. The own key is made, too."""
-    settings = read_settings(home)
-    ledger = Ledger.open(home, url=settings.database or None)
+    ledger = Ledger.open(home)
     try:
         own_token(ledger)
         if any(key.created_by != MADE_BY for key in ledger.keys()):  # noqa: SIM118

@@ -58,7 +58,7 @@ def tour(home: Path, settings: Settings, *, once: bool, json: bool, data: Path |
     screen = Screen(json=json)
     server = TourServer(home, settings.host, (0 if once else settings.port) if port is None else port)
     server.check()
-    ledger = Ledger.open(home, url=settings.database or None)
+    ledger = Ledger.open(home)
     try:
         with _terminated_as_interrupted():
             own_token(ledger)  # before serving begins, so that the first request finds its key known

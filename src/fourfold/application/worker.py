@@ -86,7 +86,7 @@ class Heart:
 def work(home: Path, job_id: str, epoch: int) -> int:
     """Do the job as its holder of that epoch, and write how it ended; returns the exit code."""
     settings = read_settings(home)
-    ledger = Ledger.open(home, url=settings.database or None)
+    ledger = Ledger.open(home)
     ledger.claim = claim = Claim(job_id, epoch)
     ledger.database.fence = claim.fence
     ledger.database.patience_seconds = PATIENCE_SECONDS

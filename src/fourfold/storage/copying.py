@@ -62,6 +62,14 @@ def copy_ledger(source: sa.Connection, target: sa.Connection, progress: Progress
     return copied
 
 
+def compare_ledgers(source: sa.Connection, target: sa.Connection) -> list[Copied] | None:
+    """The tables, if the ledgers are equal row for row and hold anything at all."""
+    tables = schema.metadata.sorted_tables
+    there = [_digest(target, table) for table in tables]
+    told = any(table.rows for table in there if table.table != "counter")
+    return there if told and there == [_digest(source, table) for table in tables] else None
+
+
 def snapshot(database: Database, path: Path) -> None:
     """The ledger of one moment as a SQLite file, synced by whoever keeps it. Writers wait on SQLite, not on PostgreSQL."""
     if database.engine.dialect.name == "sqlite":
@@ -79,7 +87,10 @@ def snapshot(database: Database, path: Path) -> None:
 def _check_empty(target: sa.Connection) -> None:
     for table in schema.metadata.sorted_tables:
         if table.name != "counter" and target.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
-            raise Conflict(f"The database is not empty: it has rows in {table.name}.", hint="Name a new, empty database.")
+            raise Conflict(
+                f"The database is not empty: it has rows in {table.name}.",
+                hint="Name a new, empty database; if an interrupted move left these rows, drop it and create it anew.",
+            )
 
 
 def _digest(connection: sa.Connection, table: sa.Table) -> Copied:

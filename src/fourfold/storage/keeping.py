@@ -22,7 +22,8 @@ def keep_before(connection: sa.Connection, folder: Path, revision: str) -> Path:
     folder.mkdir(exist_ok=True, mode=0o700)
     name = f"ledger-{revision}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.sqlite"
     partial, target = folder / f".{name}", folder / name
-    partial.unlink(missing_ok=True)
+    for left in folder.glob(".ledger-*"):  # by a program that was killed
+        left.unlink()
     if connection.dialect.name == "sqlite":
         keep_sqlite(Path(connection.engine.url.database or ""), partial)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from fourfold.storage import (
     versions,
 )
 from fourfold.storage.database import Database
+from fourfold.storage.in_use import InUse
 from fourfold.storage.leases import Claim
 from fourfold.storage.materialised import Materialised
 from fourfold.storage.stores import Stores
@@ -43,8 +44,9 @@ Made = TypeVar("Made")
 class Ledger:
     """A home folder and its database. Open with `Ledger.open`, close with `close()`; safe to use from many threads."""
 
-    def __init__(self, home: Path, database: Database) -> None:
+    def __init__(self, home: Path, database: Database, use: InUse | None = None) -> None:
         self.home = home
+        self.use = use
         self.register = home / "erasures"  # kept apart from backups, and replayed by every restore
         self.database = database
         self.claim: Claim | None = None  # the job that this process does: its runs are steps, and an old claim writes nothing
@@ -53,7 +55,7 @@ class Ledger:
 
     @classmethod
     def open(cls, home: Path, *, url: str | None = None) -> Ledger:
-        """Open a home, creating or migrating what is missing. `url` names a PostgreSQL database to use instead of SQLite.
+        """Open a home, creating or migrating what is missing. `url` names another database than its settings do.
 
         Raises BadInput if the home is no folder that can be written, Conflict if a newer program wrote it.
         """
@@ -62,15 +64,15 @@ class Ledger:
             (home / "work").mkdir(exist_ok=True)
         except OSError as error:
             raise BadInput(f"{home} cannot be a home: {error.strerror}.", hint="Name a folder of yours with --home.") from error
-        limit_bytes = read_settings(home).cache_bytes
-        database = Database(url or f"sqlite:///{home / 'ledger.sqlite'}")
-        try:
+        with ExitStack() as opening:
+            use = opening.enter_context(closing(InUse(home)))
+            settings = read_settings(home)  # not before: a move to another database changes them
+            database = Database(url or settings.database or f"sqlite:///{home / 'ledger.sqlite'}")
+            opening.callback(database.close)
             database.prepare(keep=home / "backups")
-        except FourfoldError:
-            database.close()
-            raise
-        ledger = cls(home, database)
-        ledger.materialised.limit_bytes = limit_bytes
+            opening.pop_all()
+        ledger = cls(home, database, use)
+        ledger.materialised.limit_bytes = settings.cache_bytes
         return ledger
 
     def close(self) -> None:
@@ -79,6 +81,8 @@ class Ledger:
         self.materialised.close()
         self.blobs.close()
         self.database.close()
+        if self.use is not None:
+            self.use.close()
 
     def write(self) -> AbstractContextManager[sa.Connection]:
         """The transaction that all changes go through."""

@@ -109,7 +109,7 @@ def _fill(source: Place, record: Record, folder: Path, home: Path, register: Pat
         path.write_bytes(b"".join(source.join(kept.chunks)))
         path.chmod(kept.mode)
     _leave_stores(folder / "ledger.sqlite")
-    ledger = Ledger.open(folder)
+    ledger = Ledger.open(folder, url=f"sqlite:///{folder / 'ledger.sqlite'}")  # whatever the environment says
     kept_apart = register or read_settings(folder).erasure_register
     ledger.register = Path(kept_apart).expanduser() if kept_apart else ledger.register
     try:

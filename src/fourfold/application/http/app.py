@@ -39,7 +39,7 @@ def management_app(home: Path) -> Litestar:
     @contextlib.asynccontextmanager
     async def open_home(app: Litestar) -> AsyncGenerator[None, None]:
         settings = read_settings(home)
-        ledger = await asyncio.to_thread(Ledger.open, home, url=settings.database or None)
+        ledger = await asyncio.to_thread(Ledger.open, home)
         app.state.ledger, app.state.settings = ledger, settings
         app.state.runner = Runner(ledger, settings.workers)
         task = asyncio.create_task(app.state.runner.run())

@@ -43,7 +43,7 @@ def serve(
         from fourfold.application.serving.watch import Watch
         from fourfold.storage.ledger import Ledger
 
-        ledger = stack.enter_context(closing(Ledger.open(home, url=settings.database or None)))
+        ledger = stack.enter_context(closing(Ledger.open(home)))
         refuse_open_house(host, ledger)
         listener = stack.enter_context(homes.listen(host, port))
         asyncio.run(Watch(home, ledger, settings, listener, engine, sockets, lifeline).run(announce))
