@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -77,6 +79,63 @@ def test_why_of_the_answer_after_the_tour(told, home):
             assert client.show(node.digest).what in ("version", "file")
         document_node = next(node for node in trace.trace if node.kind == "document")
         assert client.show(document_node.id).what == "document"
+
+
+def fourfold(*words: str, code: int = 0) -> str:
+    """What a command prints with --json; what it says against it, if it is to fail."""
+    done = subprocess.run([*COMMAND[:-1], *words, "--json"], capture_output=True, text=True, env=ENVIRONMENT, timeout=200)
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
+
+
+@contextmanager
+def served(home: Path) -> Iterator[None]:
+    """`fourfold up` on a home, until the block ends; all that is deployed answers."""
+    command = [*COMMAND[:-1], "up", "--port", "0", "--home", str(home), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT) as process:
+        try:
+            assert process.stdout is not None
+            address = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")["address"]
+            until = time.monotonic() + 120
+            while httpx.get(f"{address}/readyz", trust_env=False, timeout=60).status_code != 200:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def test_a_backup_of_the_home_answers_elsewhere_and_a_flipped_byte_in_it_is_found(told, home, tmp_path):
+    asked = json.loads(told.stdout)
+    place, elsewhere, away = tmp_path / "place", tmp_path / "elsewhere" / "home", home.with_name("away")
+    with Client(home=home) as client:
+        before = client.why(asked["answer_id"])
+        versions = [version.ref for version in client.versions(limit=100).data]
+    fourfold("backup", str(place), "--home", str(home))
+    fourfold("backup", str(place), "--verify", "--home", str(home))
+    home.rename(away)  # whatever leads back to it breaks now
+    try:
+        fourfold("restore", str(place), "--home", str(elsewhere))
+        assert json.loads(fourfold("fsck", "--home", str(elsewhere)))["findings"] == []
+        with Client(home=elsewhere) as client:
+            assert client.why(asked["answer_id"]).trace == before.trace
+            assert [version.ref for version in client.versions(limit=100).data] == versions
+            with served(elsewhere):
+                answer = client.ask("words", "tag", "今天天气怎么样")
+                assert answer.version == "words@1"
+                trace = client.why(answer.id)
+                assert [node.kind for node in trace.trace][-1] == "source"
+            assert client.fsck().findings == []
+    finally:
+        away.rename(home)
+    chunk = max((path for path in (place / "chunks").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(content)
+    assert "is not what was stored" in fourfold("backup", str(place), "--verify", "--home", str(home), code=1)
+    assert "is not what was stored" in fourfold("restore", str(place), "--home", str(tmp_path / "never"), code=1)
+    assert not (tmp_path / "never").exists()
 
 
 def test_a_port_in_use_is_told_before_any_work(home):
