@@ -11,6 +11,7 @@ import io
 import os
 import random
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,13 +28,17 @@ class PowerCut(BaseException):
 
 
 class Disk:
-    """Calls `before(call, path)` ahead of each call that changes something below `root`."""
+    """Calls `before(call, path)` ahead of each call that changes something below `root`.
+
+    From several threads one call goes after the other, so that what is on the disk is known at each.
+    """
 
     def __init__(self, root: Path, before: Callable[[str, Path], None]) -> None:
         self.root = root
         self.before = before
         self.after: Callable[[str, Path], None] = lambda call, path: None
         self.open_files: dict[int, Path] = {}
+        self.one_at_a_time = threading.RLock()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -63,22 +68,25 @@ class Disk:
             path = self._below(arguments[which], named.get("dir_fd"))
             if path is None:
                 return real(*arguments, **named)
-            self.before(call, path)
-            result = real(*arguments, **named)
-            self.after(call, path)
-            return result
+            with self.one_at_a_time:
+                self.before(call, path)
+                result = real(*arguments, **named)
+                self.after(call, path)
+                return result
 
         return wrapped
 
     def _opening(self, real: Callable[..., int]) -> Callable[..., int]:
         def wrapped(path: Any, flags: int, mode: int = 0o777, **named: Any) -> int:
             below = self._below(path, named.get("dir_fd"))
-            if below is not None and flags & (os.O_CREAT | os.O_TRUNC):
-                self.before("create", below)
-            descriptor = real(path, flags, mode, **named)
-            if below is not None:
+            if below is None:
+                return real(path, flags, mode, **named)
+            with self.one_at_a_time:
+                if flags & (os.O_CREAT | os.O_TRUNC):
+                    self.before("create", below)
+                descriptor = real(path, flags, mode, **named)
                 self.open_files[descriptor] = below
-            return descriptor
+                return descriptor
 
         return wrapped
 
@@ -94,10 +102,11 @@ class Disk:
             below = None if isinstance(file, int) else self._below(file)
             if below is None or not set(mode) & set("wxa+"):
                 return real(file, mode, *arguments, **named)
-            self.before("create", below)
-            opened = real(file, mode, *arguments, **named)
-            self.open_files[opened.fileno()] = below
-            return _Written(opened, below, self)
+            with self.one_at_a_time:
+                self.before("create", below)
+                opened = real(file, mode, *arguments, **named)
+                self.open_files[opened.fileno()] = below
+                return _Written(opened, below, self)
 
         return wrapped
 
@@ -109,8 +118,9 @@ class _Written:
         self._file, self._path, self._disk = file, path, disk
 
     def write(self, data: Any) -> int:
-        self._disk.before("write", self._path)
-        return self._file.write(data)
+        with self._disk.one_at_a_time:
+            self._disk.before("write", self._path)
+            return self._file.write(data)
 
     def close(self) -> None:
         if not self._file.closed:
