@@ -1,7 +1,8 @@
-"""Random interleavings of publish, revive, remove, garbage collection, crashes and listing errors, one seed per run.
+"""Random interleavings of publish, revive, remove, garbage collection, crashes and listing errors.
 
-The same machine must find mistakes that are planted: that is what shows that it looks where data gets lost. The long form does
-10,000 interleavings, the short one 25. Homes are in memory where that is possible: no crash here is a power cut.
+Hypothesis chooses the acts, where each is interrupted by others, and where it crashes; what fails is shrunk. It, and the same
+world driven by seeds, must find mistakes that are planted: that shows that they look where data gets lost. The long form
+does 10,000 interleavings. Homes are in memory where that is possible: no crash here is a power cut.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from fourfold.core.errors import FourfoldError
 from fourfold.core.fingerprint import digest_bytes
@@ -36,9 +40,9 @@ class Crash(BaseException):
 class World:
     """A home whose publishers and garbage collections are interrupted at every put, transaction and deletion by each other."""
 
-    def __init__(self, ledger: Ledger, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, ledger: Ledger, chance: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ledger = ledger
-        self.random = random.Random(seed)
+        self.random = chance
         self.now = 1e12  # leases, whose end is a real time, end when `wait` says so
         self.depth = 0
         self.calm = False
@@ -132,16 +136,105 @@ class World:
         assert not lost, "referenced blobs were deleted"
 
     def play(self, steps: int) -> None:
-        """Random acts; after each, nothing that is referenced is missing. In the end nothing else is left."""
+        """Random acts; after each, nothing that is referenced is missing."""
         for _ in range(steps):
             self.act()
             self.check()
+        self.end()
+
+    def end(self) -> None:
+        """Nothing but what is referenced is left, once everybody has ended."""
         self.calm = True
         for _ in range(3):
             self.now += 2 * HOUR
             self.collect()
         self.check()
         assert {digest for digest, _ in self.ledger.blobs.digests()} == self.wanted(), "garbage is left"
+
+
+class Interleaving(RuleBasedStateMachine):
+    """One home, whose acts hypothesis chooses: each may be interrupted by others at every put, transaction and deletion."""
+
+    folder: ClassVar[Path]
+    plant: ClassVar[Callable[[pytest.MonkeyPatch], None] | None] = None
+    ended: ClassVar[int] = 0  # interleavings that came to their end
+    acts: ClassVar[int] = 0  # and the acts in them, without those that interrupted
+
+    @initialize(chance=st.randoms(use_true_random=False))
+    def begin(self, chance: random.Random) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.home = self.folder / "home"
+        shutil.copytree(self.folder / "template", self.home)  # the migrations take longer than all else
+        self.ledger = Ledger.open(self.home)
+        self.world = World(self.ledger, chance, self.patch)
+        if type(self).plant is not None:
+            type(self).plant(self.patch)
+        self.done = 0
+        self.broken = False
+
+    def do(self, act: Callable[[], object]) -> None:
+        self.broken = True
+        act()
+        self.world.check()
+        self.broken = False
+        self.done += 1
+
+    @rule()
+    def publish(self) -> None:
+        self.do(self.world.publish)
+
+    @rule()
+    def publish_another(self) -> None:
+        """As often again as other acts."""
+        self.do(self.world.publish)
+
+    @rule()
+    def collect(self) -> None:
+        self.do(self.world.collect)
+
+    @rule()
+    def collect_again(self) -> None:
+        self.do(self.world.collect)
+
+    @rule()
+    def stray(self) -> None:
+        self.do(self.world.stray)
+
+    @rule()
+    def give_up(self) -> None:
+        self.do(self.world.give_up)
+
+    @rule()
+    def wait(self) -> None:
+        self.do(self.world.wait)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        try:
+            if not self.broken:  # else hypothesis has its error already
+                self.world.end()
+                assert fsck(self.ledger) == []
+                Interleaving.ended += 1
+                Interleaving.acts += self.done
+        finally:
+            self.patch.undo()
+            self.ledger.close()
+            shutil.rmtree(self.home)
+
+
+def interleave(folder: Path, examples: int, plant: Callable[[pytest.MonkeyPatch], None] | None = None) -> tuple[int, int]:
+    """Interleavings that hypothesis made, always the same, and the acts in them."""
+    Ledger.open(folder / "template").close()
+    machine = type("Machine", (Interleaving,), {"folder": folder, "plant": None if plant is None else staticmethod(plant)})
+    before = Interleaving.ended, Interleaving.acts
+    phases = [Phase.generate, Phase.shrink] if plant is None else [Phase.generate]
+    chosen = settings(
+        max_examples=examples, stateful_step_count=8, derandomize=True, database=None, deadline=None, phases=phases,
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+    )  # fmt: skip
+    run_state_machine_as_test(machine, settings=chosen)
+    return Interleaving.ended - before[0], Interleaving.acts - before[1]
 
 
 @pytest.fixture
@@ -159,7 +252,7 @@ def play(folder: Path, seed: int, steps: int, plant: Callable[[pytest.MonkeyPatc
     with pytest.MonkeyPatch.context() as monkeypatch:
         ledger = Ledger.open(folder / str(seed))
         try:
-            world = World(ledger, seed, monkeypatch)
+            world = World(ledger, random.Random(seed), monkeypatch)
             if plant is not None:
                 plant(monkeypatch)
             world.play(steps)
@@ -174,11 +267,18 @@ def test_some_interleavings_lose_nothing_and_leave_nothing(folder):
         play(folder, seed, 6)
 
 
+def test_some_interleavings_that_hypothesis_chooses_lose_nothing_and_leave_nothing(folder):
+    ended, acts = interleave(folder, 40)
+    assert ended >= 30
+    assert acts > ended
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(14_400)
 def test_ten_thousand_interleavings_lose_nothing_and_leave_nothing(folder):
-    for seed in range(10_000):
-        play(folder, seed, 6)
+    ended, acts = interleave(folder, 12_000)  # a few grow too long for hypothesis and do not count
+    print(f"{ended} interleavings with {acts} acts, nothing lost, nothing left")
+    assert ended >= 10_000
 
 
 # ---- planted mistakes ------------------------------------------------------------------------------------------------------
@@ -223,6 +323,12 @@ def never_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 MISTAKES = (leases_are_ignored, deleted_in_one_phase, marked_from_a_listing, revived_without_storing_again, never_deleted)
+
+
+@pytest.mark.parametrize("plant", [deleted_in_one_phase, never_deleted])
+def test_hypothesis_finds_a_planted_mistake(folder, plant):
+    with pytest.raises(AssertionError, match=r"referenced blobs were deleted|garbage is left"):
+        interleave(folder, 200, plant)
 
 
 @pytest.mark.parametrize("plant", MISTAKES)
