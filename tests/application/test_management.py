@@ -108,6 +108,7 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
         "older_than_days": 1.0,
         "tag": "t",
         "pseudonyms": ["CN_MOBILE_0"],
+        "rows": [],
         "place": str(home / "nowhere" / "backup"),
     }
     needed = {p.name for p in signature(act.name)[0] if p.default is p.empty}

@@ -91,7 +91,13 @@ def test_a_worker_says_what_is_wrong(source: Dataset, tmp_path: Path) -> None:
     path = next(source.fragments()).path
     try:
         with pytest.raises(BadInput, match="no column of text 'body'"):
-            task = Task(str(path), str(tmp_path / "t"), str(tmp_path / "l"), steps=[{"normalise": {"columns": ["body"]}}])
+            task = Task(
+                str(path),
+                str(tmp_path / "t"),
+                str(tmp_path / "d"),
+                str(tmp_path / "l"),
+                steps=[{"normalise": {"columns": ["body"]}}],
+            )
             list(pool([task], Parts(None, [])))
         with pytest.raises(FourfoldError, match="A worker process ended with code 1"):
             list(pool([msgspec.structs.replace(task, source=str(tmp_path / "absent"))], Parts(None, [])))
@@ -102,7 +108,12 @@ def test_a_worker_says_what_is_wrong(source: Dataset, tmp_path: Path) -> None:
 def test_closing_a_pool_ends_its_workers(source: Dataset, tmp_path: Path) -> None:
     pool = Pool(2)
     paths = [fragment.path for fragment in source.fragments()]
-    tasks = [Task(str(p), str(tmp_path / p.name), str(tmp_path / p.stem), steps=[{"normalise": {}}]) for p in paths]
+    tasks = [
+        Task(
+            str(p), str(tmp_path / p.name), str(tmp_path / f"{p.stem}.done"), str(tmp_path / p.stem), steps=[{"normalise": {}}]
+        )
+        for p in paths
+    ]
     figures = pool(tasks, Parts(None, []))
     assert next(figures) == (50, 50)
     workers = list(pool._all)

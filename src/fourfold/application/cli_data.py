@@ -1,4 +1,4 @@
-"""Commands on datasets: collect, sources, clean, deidentify, describe, documents."""
+"""Commands on datasets: collect, sources, clean, fill, deidentify, describe, documents, drops."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from fourfold.application.cli_common import DEFAULT, Common, emit, opened
-from fourfold.application.cli_specs import Spec, part, settings
+from fourfold.application.cli_specs import Spec, objects, part, settings
 from fourfold.core.errors import BadSpec
 
 if TYPE_CHECKING:
@@ -141,6 +142,25 @@ def deidentify(
     made(common, version, f"fourfold describe {version.ref}")
 
 
+def fill(
+    dataset: Dataset,
+    /,
+    *rows: Annotated[str, Parameter(help="Rows as JSON objects, or @file with one a line.")],
+    common: Common = DEFAULT,
+) -> None:
+    """Missing values of rows."""
+    with opened(common) as client:
+        filled = client.fill(dataset, [one for row in rows for one in objects(row)])
+
+    def text() -> None:
+        from fourfold.application.cli_print import line
+
+        for row in filled:
+            line(msgspec.json.encode(row).decode())
+
+    emit(common, filled, text)
+
+
 def describe(dataset: Dataset, /, *, common: Common = DEFAULT) -> None:
     """Figures of a dataset."""
     with opened(common) as client:
@@ -178,6 +198,34 @@ def documents(
         line(f"{len(rows):,} of {found.total:,} rows of {found.dataset}")
 
     emit(common, found, text)
+
+
+def drops(
+    dataset: Dataset,
+    /,
+    *,
+    reason: Annotated[str | None, Parameter(help="Only under this reason.")] = None,
+    step: Annotated[str | None, Parameter(help="Only by this step.")] = None,
+    limit: Annotated[int, Parameter(help="Rows to show. Default: 20.")] = 20,
+    offset: Annotated[int, Parameter(help="Rows to pass over first.")] = 0,
+    common: Common = DEFAULT,
+) -> None:
+    """What was left out of a dataset."""
+    with opened(common) as client:
+        page = client.drops(dataset, reason=reason, step=step, limit=limit, offset=offset)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line, short, table
+
+        rows = [
+            (one.source, "" if one.line is None else one.line, one.step, one.reason, one.detail or "", short(one.text or ""))
+            for one in page.rows
+        ]
+        table(("file", "line", "step", "reason", "detail", "text"), rows, empty="Nothing was left out.")
+        counts = ", ".join(f"{count:,} × {name}" for name, count in page.by_reason.items())
+        line(f"{len(rows):,} of {page.total:,} shown; left out of {page.dataset} in all: {counts or 'nothing'}")
+
+    emit(common, page, text)
 
 
 def made(common: Common, version: Version, then: str) -> None:

@@ -48,6 +48,18 @@ def part(text: str, more: Sequence[str] = ()) -> Spec:
     return {name: given} if given else name
 
 
+def objects(text: str) -> list[dict[str, Any]]:
+    """JSON objects: one as it is typed, or one a line of @file. Raises BadInput."""
+    try:
+        lines = Path(text[1:]).expanduser().read_text(encoding="utf-8").splitlines() if text.startswith("@") else [text]
+        found = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{text}: no JSON objects: {error}.", hint='For example: \'{"text": "late", "stars": null}\'') from error
+    if not all(isinstance(one, dict) for one in found):
+        raise BadInput(f"{text} is no JSON object.", hint='For example: \'{"text": "late", "stars": null}\'')
+    return found
+
+
 def weighted(text: str) -> tuple[str, float]:
     """`words@3=0.9` as a version and its weight; 1 where none is given. Raises BadSpec."""
     ref, equals, weight = text.partition("=")

@@ -22,6 +22,7 @@ from fourfold.application.serving.routing import Routes, followed
 from fourfold.core.errors import BadInput, NotFound, did_you_mean
 from fourfold.core.nouns import Run, Version
 from fourfold.data import describe as data_describe
+from fourfold.data import drops as data_drops
 from fourfold.data.dataset import Dataset
 from fourfold.storage import jobs
 from fourfold.storage.ledger import Ledger
@@ -66,6 +67,15 @@ def documents(ledger: Ledger, version: Version, *, doc_id: str | None, limit: in
     if not rows:
         raise NotFound(f"{version.ref} has no document {doc_id!r}.", hint=f"Run: fourfold show {version.ref}")
     return Documents(version.ref, rows, 1)
+
+
+def drops(
+    ledger: Ledger, version: Version, *, reason: str | None, step: str | None, limit: int, offset: int
+) -> data_drops.DropPage:
+    """Rows that were left out when a dataset was made, with their texts where the datasets before it still hold them."""
+    folder = dataset_folder(ledger, version)
+    before = [ledger.materialise(made_from) for made_from in ledger.inputs(version) if made_from.kind == "dataset"]
+    return data_drops.drops(version.ref, folder, before, reason=reason, step=step, limit=bounded(limit), offset=offset)
 
 
 def version(ledger: Ledger, found: Version) -> VersionDetail:

@@ -8,6 +8,7 @@ from typing import Any
 from fourfold.application.results import Documents, SourceList, Spec
 from fourfold.application.sdk import Line
 from fourfold.core.nouns import Version
+from fourfold.data.drops import DropPage
 from fourfold.data.terms import Purpose
 
 
@@ -60,6 +61,17 @@ class Datasets(Line):
         """
         arguments = {"name": name, "dataset": dataset, "detectors": detectors, "actions": actions, "reversible": reversible}
         return self._do("deidentify", arguments, Version)
+
+    def fill(self, dataset: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows of a request with their missing values filled in as those of the dataset were, by its step `fill`."""
+        return self._do("fill", {"dataset": dataset, "rows": rows}, list[dict[str, Any]])
+
+    def drops(
+        self, dataset: str, *, reason: str | None = None, step: str | None = None, limit: int = 20, offset: int = 0
+    ) -> DropPage:
+        """Rows that were left out when a dataset was made: file, number, reason, and the text where it can still be found."""
+        arguments = {"dataset": dataset, "reason": reason, "step": step, "limit": limit, "offset": offset}
+        return self._do("drops", arguments, DropPage)
 
     def describe(self, dataset: str) -> dict[str, Any]:
         """Rows, columns, missing values, lengths, languages, labels, splits and drops of a dataset."""

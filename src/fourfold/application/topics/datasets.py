@@ -12,6 +12,7 @@ from fourfold.application.topics import Hand
 from fourfold.application.topics.privacy import pseudonym_keys
 from fourfold.core.nouns import Version
 from fourfold.data.connections import connections_folder, known
+from fourfold.data.drops import DropPage
 from fourfold.data.terms import Purpose
 
 
@@ -94,6 +95,20 @@ class Datasets(Hand):
             keys=pseudonym_keys(self) if reversible else None,
             progress=self.progress,
         )
+
+    @action("read")
+    def fill(self, dataset: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows of a request with their missing values filled in as those of the dataset were, by its step `fill`."""
+        from fourfold.data.steps.fill import fill_rows
+
+        return fill_rows(look.dataset_folder(self.ledger, self.ledger.version(dataset)), rows)
+
+    @action("read")
+    def drops(
+        self, dataset: str, *, reason: str | None = None, step: str | None = None, limit: int = 20, offset: int = 0
+    ) -> DropPage:
+        """Rows that were left out when a dataset was made: file, number, reason, and the text where it can still be found."""
+        return look.drops(self.ledger, self.ledger.version(dataset), reason=reason, step=step, limit=limit, offset=offset)
 
     @action("read")
     def describe(self, dataset: str) -> dict[str, Any]:

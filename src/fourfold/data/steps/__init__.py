@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +16,8 @@ from fourfold.core.registry import Table
 
 DROPPED = "dropped"  # column that a step fills with a reason; rows with a reason leave the table after the step
 DETAIL = "dropped_detail"  # column beside it, where there is more to say: which document a duplicate equals
+TOLD = b"fourfold"  # of a barrier's marks: what `told` wrote
+FIGURES, FITTED = "figures", "fitted.json"
 
 
 class Step(Protocol):
@@ -59,6 +63,12 @@ def mark(
     return table.append_column(DROPPED, reasons)
 
 
+def told(marks: pa.Table, *, figures: Mapping[str, Any], fitted: Mapping[str, Any] | None = None) -> pa.Table:
+    """A barrier's marks with what it has to say: `figures` for the version's meta, and what it learnt, for its fitted.json."""
+    said = {FIGURES: figures, **({} if fitted is None else {FITTED: fitted})}
+    return marks.replace_schema_metadata({TOLD: msgspec.json.encode(said)})
+
+
 STEPS = Table(
     "step",
     {
@@ -75,5 +85,11 @@ STEPS = Table(
         "drop_listed": "fourfold.data.steps.drop_listed:DropListed",
         "drop_near_duplicates": "fourfold.data.steps.drop_near_duplicates:DropNearDuplicates",
         "sample": "fourfold.data.steps.sample:Sample",
+        "c4_quality": "fourfold.data.steps.c4_quality:C4Quality",
+        "split_sentences": "fourfold.data.steps.split_sentences:SplitSentences",
+        "convert": "fourfold.data.steps.convert:Convert",
+        "fill": "fourfold.data.steps.fill:Fill",
+        "split": "fourfold.data.steps.split:Split",
+        "keep_perplexity": "fourfold.compute.steps.keep_perplexity:KeepPerplexity",  # by name: what needs a model lies above
     },
 )
