@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from fourfold.application.lifecycle import figures_of, latest_report
 from fourfold.application.results import Node, Trace
@@ -21,7 +22,7 @@ from fourfold.application.serving.request_segments import Record
 from fourfold.core.errors import BadInput, Corrupt, Erased, NotFound
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Run, Version
-from fourfold.data.dataset import Dataset
+from fourfold.data.dataset import Dataset, Fragment
 from fourfold.data.indexes import INDEXES
 from fourfold.data.search import Found, OpenIndex, build
 from fourfold.storage.ledger import Ledger
@@ -32,6 +33,7 @@ COLUMNS = ("doc_id", "text", "source", "source_digest")
 SEARCH: dict[str, dict[str, Any]] = {
     "bm25": {"columns": ["text"]}
 }  # the index that finds the closest documents; loaded when first asked
+LABELLED = ("label", "spans", "preferred", "answer", "annotators", "annotated_at", "guideline", "decided")
 
 
 def why(ledger: Ledger, answer_id: str, *, text: str | None, limit: int) -> Trace:
@@ -149,6 +151,8 @@ def _run_facts(run: Run) -> dict[str, Any]:
 def _dataset_node(ledger: Ledger, dataset: Version) -> Node:
     run = ledger.find_run(dataset.run_id)
     detail = {"verb": run.verb, "run": run.id, "rows": dataset.meta.get("rows"), "inputs": list(run.inputs)}
+    if "annotation" in dataset.meta:
+        detail["annotation"] = dataset.meta["annotation"]
     return Node("dataset", dataset.ref, dataset.digest, detail)
 
 
@@ -206,7 +210,7 @@ def _folder(ledger: Ledger, training: Training) -> Path:
 def _first(rows: Dataset, limit: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for fragment in rows.fragments():
-        found += fragment.table(COLUMNS).slice(0, limit - len(found)).to_pylist()
+        found += _read(fragment).slice(0, limit - len(found)).to_pylist()
         if len(found) == limit:
             break
     return found
@@ -215,7 +219,7 @@ def _first(rows: Dataset, limit: int) -> list[dict[str, Any]]:
 def _rows(rows: Dataset, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for fragment in rows.fragments():
-        table = fragment.table(COLUMNS)
+        table = _read(fragment)
         wanted = pc.is_in(table["doc_id"], pa.array(doc_ids, pa.string()))  # type: ignore[attr-defined]
         found |= {row["doc_id"]: row for row in table.filter(wanted).to_pylist()}
         if len(found) == len(doc_ids):
@@ -223,11 +227,19 @@ def _rows(rows: Dataset, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _read(fragment: Fragment) -> pa.Table:
+    """What a trace says of documents: of annotated ones also what was said of them, by whom, when, by which guideline."""
+    names = pq.read_schema(fragment.path).names
+    return fragment.table([*COLUMNS, *(name for name in LABELLED if "annotators" in names and name in names)])
+
+
 def _document_nodes(ledger: Ledger, chain: Sequence[Version], documents: Sequence[Document]) -> list[Node]:
     collected = [d for d in chain if not any(i.kind == "dataset" for i in ledger.inputs(d))]
     nodes: list[Node] = []
     for dataset, row, closeness in documents:
-        detail = {"dataset": dataset.ref, "text": _excerpt(row["text"])}
+        detail: dict[str, Any] = {"dataset": dataset.ref, "text": _excerpt(row["text"])}
+        if row.get("annotators"):
+            detail["annotation"] = {name: row[name] for name in LABELLED if row.get(name) is not None}
         nodes.append(Node("document", row["doc_id"], detail=detail | ({} if closeness is None else {"closeness": closeness})))
         where = _raw_file(ledger, collected, row["source_digest"])
         nodes.append(Node("source", row["source"], row["source_digest"], {"file": where}))

@@ -11,7 +11,7 @@ from fourfold.application.cli_common import DEFAULT, Common, emit, note, opened
 from fourfold.core.errors import BadSpec
 
 DAY = 86_400.0  # seconds
-RoleName = Literal["reader", "developer", "operator", "approver", "admin"]
+RoleName = Literal["reader", "annotator", "developer", "operator", "approver", "admin"]
 
 keys = App(name="keys", help_format="plaintext")
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from fourfold.application.client_home import HomeTransport
 from fourfold.application.client_http import HttpTransport
+from fourfold.application.sdk.annotations import Annotations
 from fourfold.application.sdk.asking import Answer, Asking
 from fourfold.application.sdk.backups import Backups
 from fourfold.application.sdk.datasets import Datasets
@@ -27,7 +28,9 @@ from fourfold.core.progress import Progress, silent
 __all__ = ["Answer", "Client"]
 
 
-class Client(Asking, Datasets, Privacy, Models, Deployments, Things, Keys, Backups, Keeping, Stores, Search, Whole):
+class Client(
+    Asking, Datasets, Annotations, Privacy, Models, Deployments, Things, Keys, Backups, Keeping, Stores, Search, Whole
+):
     """A hand on a platform: `Client(home="…")` opens a folder of this machine, `Client(url="…", token="ff_…")` asks a server.
 
     Without either: FOURFOLD_URL with FOURFOLD_TOKEN if set, else FOURFOLD_HOME, else ~/.fourfold. `progress` is told how far

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from fourfold.application import answers
 from fourfold.application.results import (
     AliasDetail,
+    AnnotationDetail,
     DeploymentChange,
     DeploymentDetail,
     Documents,
@@ -24,7 +25,8 @@ from fourfold.core.nouns import Run, Version
 from fourfold.data import describe as data_describe
 from fourfold.data import drops as data_drops
 from fourfold.data.dataset import Dataset
-from fourfold.storage import jobs
+from fourfold.storage import annotation_projects, annotation_queue, jobs
+from fourfold.storage.leases import clock
 from fourfold.storage.ledger import Ledger
 from fourfold.storage.versions import HEX
 
@@ -102,6 +104,23 @@ def alias(ledger: Ledger, name: str, alias_name: str) -> AliasDetail:
             f"There is no alias {full!r}.{did_you_mean(full, pointing)}", hint=f"Run: fourfold promote {name} {alias_name}"
         )
     return AliasDetail(full, pointing[full], ledger.alias_moves(name, alias_name))
+
+
+def annotation(ledger: Ledger, name: str) -> AnnotationDetail:
+    """An annotation project with its guideline and how far it is. Raises NotFound."""
+    with ledger.database.read() as connection:
+        found = annotation_projects.one(connection, name)
+        counts = annotation_projects.counts(connection, name, clock(connection))
+        return AnnotationDetail(found, annotation_projects.guidelines(connection, name), counts)
+
+
+def labels(ledger: Ledger, name: str, *, doc_id: str | None, history: bool) -> list[annotation_queue.Answer]:
+    """Answers of an annotation project, or those of one document. Raises NotFound."""
+    with ledger.database.read() as connection:
+        annotation_projects.one(connection, name)
+        if doc_id is not None:
+            annotation_projects.item(connection, name, doc_id)
+        return annotation_queue.answers(connection, name, None if doc_id is None else [doc_id], history=history)
 
 
 def deployment(ledger: Ledger, name: str) -> DeploymentDetail:

@@ -11,9 +11,14 @@ from fourfold.core.nouns import Actor, Role
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
+EVERYBODY = frozenset(ROLES)
+
 ACTIONS: dict[str, frozenset[Role]] = {
-    "read": frozenset(ROLES),
-    "predict": frozenset(ROLES),
+    "enter": EVERYBODY,  # who one is, and which annotation projects there are
+    "read": EVERYBODY - {"annotator"},  # whoever only labels sees no document but those that are handed to them
+    "predict": EVERYBODY - {"annotator"},
+    "label": frozenset({"annotator", "developer", "admin"}),
+    "adjudicate": frozenset({"developer", "approver", "admin"}),
     "make": frozenset({"developer", "admin"}),  # datasets, models, reports
     "promote": frozenset({"approver", "admin"}),
     "deploy": frozenset({"operator", "admin"}),

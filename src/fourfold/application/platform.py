@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fourfold.application.topics.annotations import Annotations
 from fourfold.application.topics.answers import Answers
 from fourfold.application.topics.backups import Backups
 from fourfold.application.topics.datasets import Datasets
@@ -16,5 +17,7 @@ from fourfold.application.topics.things import Things
 from fourfold.application.topics.whole import Whole
 
 
-class Platform(Datasets, Privacy, Models, Deployments, Things, Answers, Keys, Backups, Keeping, Stores, Search, Whole):
+class Platform(
+    Datasets, Annotations, Privacy, Models, Deployments, Things, Answers, Keys, Backups, Keeping, Stores, Search, Whole
+):
     """What one actor may do in one home. Refs are `name@3`, `name@alias`, or `name` for the newest."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from fourfold.core.nouns import Actor, Deployment, Role, Run, Version
 from fourfold.data.connections import Connection
+from fourfold.storage.annotation_projects import Annotation, Counts, Guideline
 from fourfold.storage.backup import Backup
 from fourfold.storage.fsck import Finding
 from fourfold.storage.jobs import Job
@@ -99,6 +100,20 @@ class AliasDetail(Struct):
     alias: str
     version: str
     moves: list[AliasMove]
+
+
+class AnnotationDetail(Struct):
+    """An annotation project, every version of its guideline (oldest first), and how far it is."""
+
+    annotation: Annotation
+    guidelines: list[Guideline]
+    counts: Counts
+
+
+class Released(Struct):
+    """How many items somebody let go of."""
+
+    items: int
 
 
 class DeploymentChange(Struct):

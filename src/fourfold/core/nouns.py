@@ -9,7 +9,7 @@ from typing import Any, Literal
 Kind = Literal["dataset", "model", "index", "ruleset", "graph", "pipeline", "report"]
 RunState = Literal["running", "done", "failed"]
 DeploymentState = Literal["live", "offline", "retired"]
-Role = Literal["reader", "developer", "operator", "approver", "admin"]
+Role = Literal["reader", "annotator", "developer", "operator", "approver", "admin"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ TEXT_NAMES = (
     *("text", "body", "content", "query", "message", "sentence", "utterance", "question", "comment", "review", "description"),
     *("正文", "微博正文", "微博内容", "内容", "文本", "问题", "留言", "messages", "prompt", "instruction"),
 )
-NOT_WRITTEN = ("doc_id", "source", "source_digest", "split", "dropped", "dropped_detail")
+NOT_WRITTEN = ("doc_id", "source", "source_digest", "split", "annotators", "dropped", "dropped_detail")
 
 
 def pick_text(names: Sequence[str], wanted: str | Sequence[str] | None, *, format_name: str) -> list[str]:

@@ -20,6 +20,7 @@ from fourfold.core.errors import BadInput, Corrupt, Erased
 from fourfold.core.ids import new_id
 from fourfold.core.nouns import Version
 from fourfold.storage import audit, guard, schema, states, versions
+from fourfold.storage.annotation_projects import erase_labels_of
 from fourfold.storage.blobs.local import sync_folder
 from fourfold.storage.database import batches
 from fourfold.storage.ledger import Ledger
@@ -162,7 +163,9 @@ def _write_rows(connection: sa.Connection, receipt: Receipt) -> None:
                 connection.execute(schema.erased.insert(), rows)
     touched = {*receipt.manifests, *_holders(connection, receipt.chunks)}
     for some in batches(sorted(touched)):
-        ids = list(connection.execute(sa.select(v.id).where(v.digest.in_(some))).scalars())
+        rows_of = connection.execute(sa.select(v.id, v.name, v.number).where(v.digest.in_(some))).all()
+        ids = [row.id for row in rows_of]
+        erase_labels_of(connection, ids, [f"{row.name}@{row.number}" for row in rows_of], receipt.receipt)
         states.write(connection, ids, "erased", receipt.actor, receipt.reason, receipt.receipt)
         known = set(connection.execute(sa.select(e.digest).where(e.digest.in_(some))).scalars())
         rows = [{"digest": d, "what": "manifest", "receipt": receipt.receipt} for d in some if d not in known]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_N_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from fourfold.storage.annotation_tables import (
+    annotation,
+    annotation_answer,
+    annotation_guideline,
+    annotation_item,
+    annotation_lease,
 )
+from fourfold.storage.tables import metadata
+from fourfold.storage.tables import table as _table
 
-
-def _table(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *columns)
-
+__all__ = ["annotation", "annotation_answer", "annotation_guideline", "annotation_item", "annotation_lease", "metadata"]
 
 run = _table(
     "run",

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from fourfold.core.errors import Conflict, Erased, NotFound
 from fourfold.core.nouns import Route, Version
 from fourfold.storage import audit, schema
+from fourfold.storage.annotation_projects import refuse_if_annotated
 from fourfold.storage.database import Database, batches
 
 
@@ -116,7 +117,7 @@ def state_of(connection: sa.Connection, version_id: str) -> str:
 def remove(connection: sa.Connection, version: Version, actor: str, reason: str) -> None:
     """Give up a version's files; its row, number and run stay. Garbage collection takes the files after its grace period.
 
-    Raises Conflict if an alias, a deployment, a legal hold or a version made from it needs it.
+    Raises Conflict if an alias, a deployment, a legal hold, an annotation project or a version made from it needs it.
     """
     if state_of(connection, version.id) != "kept":
         return
@@ -126,6 +127,7 @@ def remove(connection: sa.Connection, version: Version, actor: str, reason: str)
     if alias is not None:
         raise Conflict(f"{version.ref} is {version.name}@{alias}.", hint="Move the alias to another version first.")
     refuse_if_deployed(connection, [version.ref], "removed")
+    refuse_if_annotated(connection, version.id, version.ref)
     v = schema.version.c
     ended = sa.select(s.version_id).where(s.version_id == v.id).exists()
     made = sa.select(v.name, v.number).join(schema.edge, e.version_id == v.id).where(e.input_id == version.id, ~ended)

@@ -18,6 +18,7 @@ import blake3
 import msgspec
 import uvicorn
 
+from fourfold.application.permissions import ACTIONS
 from fourfold.application.serving import bodies
 from fourfold.application.serving.health import models_page, one_model, readiness
 from fourfold.application.serving.link import EngineLink
@@ -39,11 +40,12 @@ from fourfold.application.serving.replies import (
 )
 from fourfold.application.serving.request_log import RequestLog
 from fourfold.application.serving.routing import RoutedDeployment, RoutedKey, RoutedVersion, Routes, note_followed
-from fourfold.core.errors import FourfoldError, NotFound, NotReady, NotSignedIn, TooLarge, did_you_mean
+from fourfold.core.errors import FourfoldError, NotFound, NotPermitted, NotReady, NotSignedIn, TooLarge, did_you_mean
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.1
+MAY_PREDICT = ACTIONS["predict"]
 DEPLOYMENTS = "/v1/deployments/"
 OWN = ("/v1", "/livez", "/readyz", "/healthz", "/metrics")
 
@@ -172,6 +174,10 @@ class Front:
         if not self.routes.trusted():
             raise NotReady(
                 "The keys of this home could not be checked for too long.", hint="The supervisor must reach its database."
+            )
+        if key.role not in MAY_PREDICT:
+            raise NotPermitted(
+                f"{key.name} has role {key.role}, which may not ask models.", hint="Use a key with another role."
             )
         return key
 

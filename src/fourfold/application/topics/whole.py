@@ -27,7 +27,7 @@ class Whole(Hand):
         """Checks of the home: database, disk, versions of libraries, audit chain, serving processes."""
         return doctor.examine(self.ledger, self.settings)
 
-    @action("read")
+    @action("enter")
     def whoami(self) -> WhoAmI:
         """Who the key belongs to, and what it may do."""
         return WhoAmI(self.actor, allowed(self.actor.role))
