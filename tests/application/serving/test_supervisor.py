@@ -97,6 +97,11 @@ def test_changes_of_the_ledger_are_followed(home: Home):
     home.ledger.revoke_key(other.id, actor="cli")
     until(lambda: home.ask("words:tag", ONE, token=token).status_code == 401)
 
+    _, annotator = home.ledger.create_key("ann", "annotator", actor="cli")
+    refused = until(lambda: (reply := home.ask("words:tag", ONE, token=annotator)).status_code != 401 and reply)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted")
+    assert "ann has role annotator, which may not ask models" in refused.json()["detail"]
+
     home.deploy("words", Route(two.ref))
     until(lambda: label_of(home) == "TWO")
     home.deploy("words", Route(broken.ref))
