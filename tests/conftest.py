@@ -36,6 +36,7 @@ GET = {
     "pymysql": "pip install 'fourfold[mysql]'",
     "psycopg": "pip install 'fourfold[postgres]'",
     "chromium": "apt-get install chromium",
+    "C compiler": "apt-get install g++",
     "kenlm": "apt-get install g++ zlib1g-dev, then pip install 'fourfold[kenlm]' (it is compiled)",
     "may read every": "run the tests as another user than root",
     "fastapi": "pip install 'fourfold[bench]'",

@@ -122,14 +122,14 @@ class Pair:
         shutil.rmtree(self.root)
 
 
-def synchronous(url: str) -> bool:
-    """Whether a primary answers and has a standby without which it acknowledges nothing."""
+def synchronous(url: str, seconds: float = 2.0) -> bool | None:
+    """Whether a primary has a standby without which it acknowledges nothing; None if it does not answer."""
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(url, autocommit=True, options=f"-c statement_timeout={int(seconds * 1000)}") as connection:
             state = connection.execute("select 1 from pg_stat_replication where sync_state in ('sync', 'quorum')").fetchone()
             return state is not None
     except psycopg.Error:
-        return False
+        return None
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ class Watcher:
     def __init__(self, pair: Pair) -> None:
         self.pair, self.failover, self.error = pair, Failover(), ""
         self.promoted, self._stop = threading.Event(), threading.Event()
-        self._safe = synchronous(pair.one.url)
+        self._safe = bool(synchronous(pair.one.url))
         self.failover.last_answer = time.monotonic()
         self._thread = threading.Thread(target=self._watch, name="watcher")
         self._thread.start()
@@ -163,8 +163,9 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            if answers(self.pair.one.url, LOST_AFTER_SECONDS / 2):
-                self._safe = synchronous(self.pair.one.url)
+            safe = synchronous(self.pair.one.url, LOST_AFTER_SECONDS / 2)
+            if safe is not None:
+                self._safe = safe
                 self.failover.last_answer = time.monotonic()
             elif time.monotonic() - self.failover.last_answer > LOST_AFTER_SECONDS:
                 self.failover.declared = time.monotonic()

@@ -11,7 +11,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -155,7 +155,7 @@ class World:
 class Interleaving(RuleBasedStateMachine):
     """One home, whose acts hypothesis chooses: each may be interrupted by others at every put, transaction and deletion."""
 
-    folder: ClassVar[Path]
+    ledger: ClassVar[Ledger]  # one for all: to open it takes longer than all else
     plant: ClassVar[Callable[[pytest.MonkeyPatch], None] | None] = None
     ended: ClassVar[int] = 0  # interleavings that came to their end
     acts: ClassVar[int] = 0  # and the acts in them, without those that interrupted
@@ -163,9 +163,7 @@ class Interleaving(RuleBasedStateMachine):
     @initialize(chance=st.randoms(use_true_random=False))
     def begin(self, chance: random.Random) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.home = self.folder / "home"
-        shutil.copytree(self.folder / "template", self.home)  # the migrations take longer than all else
-        self.ledger = Ledger.open(self.home)
+        empty(self.ledger)
         self.world = World(self.ledger, chance, self.patch)
         if type(self).plant is not None:
             type(self).plant(self.patch)
@@ -219,21 +217,31 @@ class Interleaving(RuleBasedStateMachine):
                 Interleaving.acts += self.done
         finally:
             self.patch.undo()
-            self.ledger.close()
-            shutil.rmtree(self.home)
+
+
+def empty(ledger: Ledger) -> None:
+    """Make the home one in which nothing has happened yet."""
+    with ledger.write() as connection:
+        for table in reversed(schema.metadata.sorted_tables):
+            if table is not schema.counter:
+                connection.execute(table.delete())
+    for name in ("blobs", "work", "cache"):
+        shutil.rmtree(ledger.home / name, ignore_errors=True)
+        (ledger.home / name).mkdir()
 
 
 def interleave(folder: Path, examples: int, plant: Callable[[pytest.MonkeyPatch], None] | None = None) -> tuple[int, int]:
     """Interleavings that hypothesis made, always the same, and the acts in them."""
-    Ledger.open(folder / "template").close()
-    machine = type("Machine", (Interleaving,), {"folder": folder, "plant": None if plant is None else staticmethod(plant)})
+    ledger = Ledger.open(folder / "home")
+    machine = type("Machine", (Interleaving,), {"ledger": ledger, "plant": None if plant is None else staticmethod(plant)})
     before = Interleaving.ended, Interleaving.acts
     phases = [Phase.generate, Phase.shrink] if plant is None else [Phase.generate]
     chosen = settings(
         max_examples=examples, stateful_step_count=8, derandomize=True, database=None, deadline=None, phases=phases,
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )  # fmt: skip
-    run_state_machine_as_test(machine, settings=chosen)
+    with closing(ledger):
+        run_state_machine_as_test(machine, settings=chosen)
     return Interleaving.ended - before[0], Interleaving.acts - before[1]
 
 

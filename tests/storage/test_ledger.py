@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fourfold.core.errors import BadInput, Conflict, NotFound, StorageFull
+from fourfold.core.errors import BadInput, Conflict, Corrupt, NotFound, StorageFull
 from fourfold.core.nouns import Actor
 from fourfold.storage import artifacts, schema, versions
 from fourfold.storage.ledger import Ledger
@@ -239,6 +239,16 @@ def test_a_ledger_that_is_no_database(tmp_path):
     Path(home / "ledger.sqlite").write_text("this is not a database, however long it may be" * 10)
     with pytest.raises(BadInput, match="not a SQLite database"):
         Ledger.open(home)
+
+
+def test_a_ledger_that_is_damaged(tmp_path):
+    whole = Ledger.open(tmp_path / "home", url=f"sqlite:///{tmp_path / 'other.sqlite'}")
+    whole.close()
+    content = bytearray((tmp_path / "other.sqlite").read_bytes())
+    content[100:600] = bytes(500)  # the first page, behind the header
+    (tmp_path / "other.sqlite").write_bytes(content)
+    with pytest.raises(Corrupt, match="is damaged"):
+        Ledger.open(tmp_path / "home", url=f"sqlite:///{tmp_path / 'other.sqlite'}")
 
 
 def test_a_page_of_a_name_sorts_nothing(ledger, publish):

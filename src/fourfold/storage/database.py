@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from fourfold.core.errors import BadInput, Conflict, NotReady, StorageFull
+from fourfold.core.errors import BadInput, Conflict, Corrupt, NotReady, StorageFull
 from fourfold.core.extras import need
 from fourfold.storage.dsn import driver_url, is_postgres
 from fourfold.storage.keeping import keep_before
@@ -233,6 +233,8 @@ def _translate(error: exc.DBAPIError) -> None:
         raise NotReady(f"The ledger's database does not answer: {reason}.", hint="Run: fourfold doctor") from error
     if isinstance(error, exc.DatabaseError) and "not a database" in str(error.orig):
         raise BadInput("ledger.sqlite is not a SQLite database.", hint="Restore a backup, or name another --home.") from error
+    if isinstance(error, exc.DatabaseError) and "malformed" in str(error.orig):
+        raise Corrupt("ledger.sqlite is damaged.", hint="Restore a backup: fourfold restore FROM --home NEW") from error
 
 
 def _open_sqlite(connection: Any, _record: Any) -> None:
