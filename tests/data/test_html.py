@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.overlap import overlap
+from tests.data.overlap import CHINESE, overlap
 
 from fourfold.core.errors import BadSpec
 from fourfold.data.extraction_child import Asked, Child, child
@@ -224,7 +224,21 @@ def test_languages(text: str, declared: str, expected: str) -> None:
     assert language_of(text, declared) == expected
 
 
-# ---- on pages that nobody here wrote
+# ---- on pages with gold text
+
+
+@pytest.mark.parametrize(("mode", "least"), [("fast", 0.88), ("precise", 0.93)])
+def test_chinese_pages(mode: str, least: float) -> None:
+    pages = sorted((Path(__file__).parent / "chinese_pages").glob("*.html"))
+    assert len(pages) == 40
+    pairs = []
+    for page in pages:
+        found = record(page.read_bytes(), extract=mode)
+        text = found.text if isinstance(found, Record) else ""
+        pairs.append((page.with_suffix(".txt").read_text(encoding="utf-8"), text))
+        if page.stem.startswith("official"):
+            assert overlap(pairs[-1:], CHINESE).f1 == 1.0, page.stem  # their rule is known
+    assert overlap(pairs, CHINESE).f1 >= least
 
 
 @pytest.mark.parametrize(("mode", "least"), [("fast", 0.92), ("precise", 0.955)])

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from fourfold.core.errors import BadInput, BadSpec, NotFound
 from fourfold.core.nouns import Actor
 from fourfold.data.collect import collect, collect_into
+from fourfold.data.connections import connections_folder, known
 from fourfold.data.dataset import Dataset
 from fourfold.data.sources.sql import Sql, to_table
 from fourfold.storage.ledger import Ledger
@@ -93,6 +94,19 @@ def test_a_time_as_cursor(shop: str, ledger: Ledger) -> None:
     assert collect(ledger, ACTOR, "tickets", spec).meta["rows"] == 4
 
 
+def test_rows_of_the_same_second_that_came_later(shop: str, ledger: Ledger) -> None:
+    spec = {"sql": {"url": shop, "table": "tickets", "cursor": "at", "text": "body", "batch_rows": 2}}
+    assert collect(ledger, ACTOR, "tickets", spec).meta["rows"] == 3  # all of them of one second
+    run(shop, ROW.format(4, "'同一秒'", "true"), ROW.format(5, "'下一秒'", "true").replace("00:00", "00:01"))
+    second = collect(ledger, ACTOR, "tickets", spec)
+    assert [row["text"] for row in rows(ledger.materialise(second))] == ["水壶漏水", f"包裹{EMOJI}", "退款", "同一秒", "下一秒"]
+    run(shop, "update tickets set body = 'changed' where id = 5")  # a row that changed is no new one
+    assert collect(ledger, ACTOR, "tickets", spec).meta["rows"] == 5
+    run(shop, ROW.format(6, "'又一秒'", "true").replace("00:00", "00:01"))
+    third = collect(ledger, ACTOR, "tickets", spec)
+    assert [row["id"] for row in rows(ledger.materialise(third))] == [1, 2, 3, 4, 5, 6]
+
+
 def test_columns_that_changed_are_told(shop: str, ledger: Ledger) -> None:
     spec = {"sql": {"url": shop, "table": "tickets", "cursor": "id"}}
     collect(ledger, ACTOR, "tickets", spec)
@@ -112,6 +126,17 @@ def test_nothing_is_written(shop: str, tmp_path: Path) -> None:
         with pytest.raises(BadInput):
             list(Sql(shop, query=query)())
     assert collect_into(tmp_path, Sql(shop, "tickets"))["rows"] == 3
+
+
+def test_a_connection_is_known(shop: str, ledger: Ledger) -> None:
+    folder = connections_folder(ledger.home)
+    collect(ledger, ACTOR, "tickets", {"sql": {"url": shop, "table": "tickets"}})
+    assert [(one.source, one.state) for one in known(folder)] == [("sql", "ok")]
+    run(shop, "drop table tickets")
+    with pytest.raises(BadInput, match="does not answer"):
+        collect(ledger, ACTOR, "tickets", {"sql": {"url": shop, "table": "tickets"}})
+    (one,) = known(folder)
+    assert one.state == "blocked" and "does not answer" in one.detail
 
 
 def test_a_database_that_goes_away(postgres_url: str, ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -65,6 +66,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | Mapping):
         return msgspec.json.encode(value).decode()
     return str(value)
+
+
+def simple(value: Any) -> Any:
+    """The value with times and decimals, also nested ones, as strings."""
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(key): simple(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [simple(item) for item in value]
+    return value if value is None or isinstance(value, str | bool | int | float | bytes) else str(value)
 
 
 def text_of(values: Sequence[Any]) -> str:

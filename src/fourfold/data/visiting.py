@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,20 @@ def forget_state(home: Path, name: str, source: Mapping[str, Any]) -> None:
 def visit_of(ledger: Ledger, name: str, source: Mapping[str, Any], state: Path, run: OpenRun) -> Visit:
     """The visit that a run makes."""
     previous = _previous(ledger, name, source)
-    return Visit(state, run.folder / MEMORY, previous, connections_folder(ledger.home), run.progress)
+    return Visit(
+        state,
+        run.folder / MEMORY,
+        previous,
+        connections_folder(ledger.home),
+        lambda: _segments(ledger),
+        run.progress,
+    )
+
+
+def _segments(ledger: Ledger) -> Iterator[tuple[str, Callable[[], Path]]]:
+    """Sealed segments of the request log: their names, and how to open each."""
+    for segment in ledger.segments():
+        yield segment.name, partial(ledger.open_segment, segment.name)
 
 
 def _previous(ledger: Ledger, name: str, source: Mapping[str, Any]) -> Previous | None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from fourfold.core.errors import BadInput
 from fourfold.data.columns import pick_text, plain, text_of, with_label
-from fourfold.data.decode import AUTO, SURROGATES, check_encoding, lines_of
+from fourfold.data.decode import AUTO, check_encoding
 from fourfold.data.formats import BadLine, Record
-
-SPACE = " \t\n\r"
+from fourfold.data.json_lines import Bad, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +27,11 @@ class Jsonl:
         check_encoding(self.encoding)
 
     def __call__(self, data: bytes, /) -> Iterator[Record | BadLine]:
-        lines = lines_of(data, self.encoding)
         text: list[str] | None = None
         trouble: BadInput | None = None
-        for line, value in self._values(lines.lines, lines.broken):
-            if isinstance(value, BadLine):
-                yield value
+        for line, value in values_of(data, self.encoding):
+            if isinstance(value, Bad):
+                yield BadLine(*value)
                 continue
             if text is None:
                 try:
@@ -49,58 +44,9 @@ class Jsonl:
         if text is None and trouble is not None:
             raise trouble
 
-    def _values(self, lines: list[str], broken: frozenset[int]) -> Iterator[tuple[int, Any]]:
-        first = next((line.lstrip()[:1] for line in lines if line.strip()), "")
-        if first == "[":
-            yield from _array("\n".join(lines))
-            return
-        for i, raw in enumerate(lines):
-            if i in broken:
-                yield i + 1, BadLine(i + 1, "invalid_bytes")
-            elif raw.strip():
-                yield i + 1, _object(i + 1, raw)
-
     def _record(self, line: int, value: dict[str, Any], text: list[str]) -> Record | BadLine:
         body = text_of([value.get(name) for name in text])
         if not body:
             return BadLine(line, "no_text")
         fields = {name: plain(found) for name, found in value.items() if name not in text or isinstance(found, list | dict)}
         return Record(body, line, with_label(fields, self.label))
-
-
-def _object(line: int, raw: str) -> Any:
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
-        try:  # what Python itself writes and msgspec refuses: NaN, integers beyond 64 bits, lone surrogates
-            value = json.loads(raw, parse_constant=lambda _: None)
-        except (ValueError, RecursionError):
-            return BadLine(line, "not_json")
-        if SURROGATES.search(json.dumps(value, ensure_ascii=False)):
-            return BadLine(line, "invalid_bytes")
-    return value if isinstance(value, dict) else BadLine(line, "not_an_object")
-
-
-def _array(text: str) -> Iterator[tuple[int, Any]]:
-    """The objects of an array with their lines. What follows a syntax error cannot be told apart: it ends the file."""
-    decoder = json.JSONDecoder(parse_constant=lambda _: None)
-    at, line = text.index("[") + 1, text.count("\n", 0, text.index("["))
-    while True:
-        start = at
-        while at < len(text) and text[at] in SPACE + ",":
-            at += 1
-        line += text.count("\n", start, at)
-        if at < len(text) and text[at] == "]":
-            return
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            yield line + 1, BadLine(line + 1, "not_json", "the rest of the array is left out")
-            return
-        spoilt = SURROGATES.search(text, at, end) or SURROGATES.search(json.dumps(value, ensure_ascii=False))
-        if spoilt:
-            yield line + 1, BadLine(line + 1, "invalid_bytes")
-        else:
-            yield line + 1, value if isinstance(value, dict) else BadLine(line + 1, "not_an_object")
-        line += text.count("\n", at, end)
-        at = end

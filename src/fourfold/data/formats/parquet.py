@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fourfold.data.columns import pick_text, plain, text_of, with_label
+from fourfold.data.columns import pick_text, plain, simple, text_of, with_label
 from fourfold.data.formats import BadLine, Record
 
 BATCH_ROWS = 1000
@@ -48,16 +47,5 @@ class Parquet:
         body = text_of([row[name] for name in text])
         if not body:
             return BadLine(line, "no_text")
-        fields = {name: plain(_simple(value)) for name, value in row.items() if name not in text}
+        fields = {name: plain(simple(value)) for name, value in row.items() if name not in text}
         return Record(body, line, with_label(fields, self.label))
-
-
-def _simple(value: Any) -> Any:
-    """The value with times and decimals, also nested ones, as strings."""
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {str(key): _simple(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_simple(item) for item in value]
-    return value if value is None or isinstance(value, str | bool | int | float | bytes) else str(value)

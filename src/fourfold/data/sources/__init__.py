@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -68,6 +68,7 @@ class Visit:
     memory: Path
     previous: Previous | None = None
     connection: Path | None = None
+    segments: Callable[[], Iterable[tuple[str, Callable[[], Path]]]] = tuple  # sealed request log: names, how to open each
     progress: Progress = silent
     now: Callable[[], float] = time.time
 
@@ -92,6 +93,9 @@ SOURCES = Table(
         "feed": "fourfold.data.sources.feed:Feed",
         "wechat": "fourfold.data.sources.wechat:Wechat",
         "weibo": "fourfold.data.sources.weibo:Weibo",
+        "dialogue": "fourfold.data.sources.dialogue:Dialogue",
+        "requests": "fourfold.data.sources.requests:Requests",
+        "export": "fourfold.data.sources.export:Export",
         "sql": "fourfold.data.sources.sql:Sql",
     },
 )

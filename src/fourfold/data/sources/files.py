@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from fourfold.core.errors import BadInput, BadSpec
-from fourfold.data.globs import fits
+from fourfold.core.errors import BadSpec
 from fourfold.data.sources import RawFile
+from fourfold.data.walk import walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,78 +35,5 @@ class Files:
             raise BadSpec(f"max_file_bytes is at least 1, not {self.max_file_bytes}.")
 
     def __call__(self) -> Iterator[RawFile]:
-        root = Path(self.path).expanduser()
-        try:
-            root = root.resolve(strict=True)
-        except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-            raise BadInput(f"There is no file or folder {self.path}.", hint="Check the path; it may be relative.") from error
-        if root.is_file():
-            yield self._read(root, root.name)
-            return
-        if not root.is_dir():
-            raise BadInput(f"{self.path} is neither a file nor a folder.", hint="Name a file or a folder.")
-        for relative, reason in sorted(_walk(root, root)):
-            if self._wanted(relative):
-                yield RawFile(relative, None, 0.0, reason) if reason else self._read(root / relative, relative)
-
-    def _wanted(self, relative: str) -> bool:
-        if any(fits(relative, pattern) for pattern in self.exclude):
-            return False
-        return not self.include or any(fits(relative, pattern) for pattern in self.include)
-
-    def _read(self, path: Path, relative: str) -> RawFile:
-        try:
-            found = path.stat()
-            if found.st_size > self.max_file_bytes:
-                return RawFile(relative, None, found.st_mtime, "too_large")
-            return RawFile(relative, path.read_bytes(), found.st_mtime)
-        except OSError as error:
-            return RawFile(relative, None, 0.0, _reason(error))
-
-
-def _walk(folder: Path, root: Path) -> Iterator[tuple[str, str]]:
-    """Relative paths with the reason why each cannot be read, or "". A hidden folder comes as one path, not its files."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        yield _relative(folder, root), _reason(error)
-        return
-    for entry in entries:
-        path = Path(entry.path)
-        reason = _refusal(entry, path, root)
-        if reason is None:
-            yield from _walk(path, root)
-        else:
-            yield _relative(path, root), reason
-
-
-def _refusal(entry: os.DirEntry[str], path: Path, root: Path) -> str | None:
-    """ "" for a file to read, None for a folder to enter, else why it is neither."""
-    if entry.name.startswith("."):
-        return "hidden"
-    try:
-        entry.name.encode()
-    except UnicodeEncodeError:
-        return "bad_name"
-    try:
-        if entry.is_symlink():
-            target = path.resolve(strict=True)
-            if not target.is_relative_to(root):
-                return "link_out"
-            return "" if target.is_file() else "link_to_folder"
-        if entry.is_dir(follow_symlinks=False):
-            return None
-        return "" if stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode) else "not_a_file"
-    except RuntimeError:
-        return "broken_link"
-    except OSError as error:
-        return "broken_link" if entry.is_symlink() else _reason(error)
-
-
-def _reason(error: OSError) -> str:
-    return "not_permitted" if isinstance(error, PermissionError) else "unreadable"
-
-
-def _relative(path: Path, root: Path) -> str:
-    # Names that are no valid Unicode are listed with their wrong bytes spelt out.
-    return path.relative_to(root).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        for found in walk(self.path, self.include, self.exclude, self.max_file_bytes):
+            yield RawFile(*found)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import decimal
 import io
+import itertools
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -19,11 +21,19 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from fourfold.core.errors import BadInput, BadSpec, MissingExtra, NotFound
+from fourfold.core.fingerprint import digest_bytes
+from fourfold.data.connections import Connection, State, note
 from fourfold.data.sources import RawFile, Visit
 
 EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 READ_ONLY = {"postgresql": "SET TRANSACTION READ ONLY", "sqlite": "PRAGMA query_only = ON"}
 SIMPLE = (str, bool, int, float, bytes, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)
+
+
+class NoDatabase(BadInput):
+    """A database that does not answer, or went away."""
+
+    code = "no_database"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +88,21 @@ class Sql:
                 fetched_at = path.stat().st_mtime
                 yield RawFile(path.name, path.read_bytes(), fetched_at, fetched_at=before["fetched_at"].get(path.name))
         fetched = dict(before.get("fetched_at", {})) if number else {}
-        state: dict[str, Any] = {"what": self._what(), "cursor": before.get("cursor") if number else None}
-        for file in self._batches(before if before else None, state, first=number + 1):
-            fetched[file.path] = visit.now()
-            yield file
+        state: dict[str, Any] = {"what": self._what()}
+        state |= {"cursor": before.get("cursor"), "edge": before.get("edge")} if number else {}
+        try:
+            for file in self._batches(before if before else None, state, first=number + 1):
+                fetched[file.path] = visit.now()
+                yield file
+        except NoDatabase as error:
+            self._note(visit, "blocked", error.message, error.hint)
+            raise
+        self._note(visit, "ok", "", "")
         visit.memory.write_text(json.dumps({**state, "fetched_at": fetched}) + "\n", encoding="utf-8")
+
+    def _note(self, visit: Visit, state: State, detail: str, next: str) -> None:
+        account = self._address().render_as_string(hide_password=True)
+        note(visit.connection, Connection("sql", account, state, visit.now(), visit.now(), detail=detail, next=next))
 
     def _what(self) -> str:
         return f"table {self.table}" if self.table else f"query {self.query}"
@@ -132,26 +152,54 @@ class Sql:
         rows = 0
         try:
             with engine.connect() as connection, ExitStack() as held:
-                wanted = self._wanted(connection, state.get("cursor"))
+                wanted = self._wanted(connection, state)
                 names = list(
                     connection.execute(wanted.limit(0)).keys()
                 )  # what is wrong with it is said before the stream begins
                 self._same(before, names)
                 streamed = connection.execution_options(stream_results=True, max_row_buffer=self.batch_rows)
                 result = held.enter_context(closing(streamed.execute(wanted)))
-                for number, batch in enumerate(result.partitions(self.batch_rows), first):
-                    table = to_table(names, batch)
+                found = (row for batch in result.partitions(self.batch_rows) for row in batch)
+                fresh, edge = self._fresh(found, state), _Edge(self.cursor, state)
+                for number in itertools.count(first):
+                    batch = list(itertools.islice(fresh, self.batch_rows))
+                    if not batch:
+                        break
                     rows += len(batch)
-                    if self.cursor:
-                        state["cursor"] = _to_json(batch[-1]._mapping[self.cursor])
-                    yield RawFile(f"rows-{number:06}.parquet", to_bytes(table), 0.0)
-                state["columns"] = names
+                    edge.note(batch)
+                    yield RawFile(f"rows-{number:06}.parquet", to_bytes(to_table(names, batch)), 0.0)
+                state |= {"columns": names, **edge.state()}
         except exc.DBAPIError as error:
             raise self._gone(error, rows) from error
         finally:
             engine.dispose()
 
-    def _wanted(self, connection: sa.Connection, cursor: Any) -> sa.Select[Any]:
+    def _fresh(self, rows: Iterator[Any], state: Mapping[str, Any]) -> Iterator[Any]:
+        """The rows that were not read before. Several may have the greatest value of last time, and some of them be new.
+
+        One that changed there is no new one: as many unknown rows as known ones are missing are passed over.
+        """
+        known: Counter[str] = Counter(state.get("edge") or ())
+        if not known:
+            yield from rows
+            return
+        limit, unknown = _from_json(state["cursor"]), []
+        beyond: Any = None
+        for row in rows:
+            if row._mapping[self.cursor] != limit:
+                beyond = row
+                break
+            digest = _digest(row)
+            if known[digest]:
+                known[digest] -= 1
+            else:
+                unknown.append(row)
+        yield from unknown[known.total() :]
+        if beyond is not None:
+            yield beyond
+            yield from rows
+
+    def _wanted(self, connection: sa.Connection, state: Mapping[str, Any]) -> sa.Select[Any]:
         kind = connection.dialect.name
         if kind in ("mysql", "mariadb"):
             connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
@@ -165,8 +213,9 @@ class Sql:
         if self.cursor:
             column: Any = sa.column(self.cursor)
             wanted = wanted.where(column.is_not(None)).order_by(column)
-            if cursor is not None:
-                wanted = wanted.where(column > sa.bindparam("beyond", _from_json(cursor)))
+            if state.get("cursor") is not None:
+                beyond = sa.bindparam("beyond", _from_json(state["cursor"]))
+                wanted = wanted.where(column >= beyond if state.get("edge") else column > beyond)
         return wanted
 
     def _same(self, before: Mapping[str, Any] | None, names: Sequence[str]) -> None:
@@ -182,17 +231,39 @@ class Sql:
             hint="If that is right, set accept_changes: true.",
         )
 
-    def _gone(self, error: exc.DBAPIError, rows: int) -> BadInput:
+    def _gone(self, error: exc.DBAPIError, rows: int) -> NoDatabase:
         said = str(error.orig).strip().partition("\n")[0]
         secret = self._password()
         said = said.replace(secret, "***") if secret else said
         if rows or error.connection_invalidated:
-            return BadInput(
+            return NoDatabase(
                 f"The database went away after {rows} rows ({said}). Nothing was made.", hint="Run the same command again."
             )
-        return BadInput(
+        return NoDatabase(
             f"The database does not answer this: {said}", hint="Check url, table, query and cursor, and the rights of its user."
         )
+
+
+class _Edge:
+    """The greatest value of the cursor so far, and the rows that have it: next time some more may."""
+
+    def __init__(self, cursor: str, state: Mapping[str, Any]) -> None:
+        self._cursor, self._value = cursor, state.get("cursor")
+        self._digests: list[str] = list(state.get("edge") or ())
+        self._rows: list[Any] = []
+
+    def note(self, batch: Sequence[Any]) -> None:
+        """Rows in order of the cursor."""
+        if not self._cursor:
+            return
+        last = batch[-1]._mapping[self._cursor]
+        if _to_json(last) != self._value:
+            self._value, self._digests, self._rows = _to_json(last), [], []
+        self._rows += [row for row in batch if row._mapping[self._cursor] == last]
+
+    def state(self) -> dict[str, Any]:
+        """What the next visit must know."""
+        return {"cursor": self._value, "edge": [*self._digests, *map(_digest, self._rows)]}
 
 
 def to_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
@@ -218,6 +289,10 @@ def _value(value: Any) -> Any:
     if value is None or isinstance(value, SIMPLE):
         return value.replace("\x00", "") if isinstance(value, str) else value
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _digest(row: Sequence[Any]) -> str:
+    return digest_bytes(repr([_value(value) for value in row]).encode("utf-8", "replace"))[:32]
 
 
 def _memory(path: Path) -> dict[str, Any]:
