@@ -17,7 +17,7 @@ from fourfold.storage.ledger import Ledger
 from fourfold.storage.runs import OpenRun
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: what handles an exception on its way sets its traceback
 class Rehearsed(Exception):
     """The run that a verb wanted to open. It is raised, so that the verb ends there."""
 
