@@ -21,6 +21,7 @@ from tests.data.sites import Reply, Site, serving
 from fourfold.core.errors import BadInput, BadSpec
 from fourfold.core.nouns import Actor, Version
 from fourfold.data.collect import collect
+from fourfold.data.connections import connections_folder, known
 from fourfold.data.sources import RawFile, Visit
 from fourfold.data.sources.web import Web
 from fourfold.storage.ledger import Ledger
@@ -230,6 +231,20 @@ def test_no_robots_to_be_had_is_no_permission(ledger: Ledger) -> None:
         with pytest.raises(BadInput, match="disallowed"):
             collect(ledger, ACTOR, "site", {"web": settings(site)})
         assert site.asked == ["/robots.txt"]
+
+
+def test_a_site_that_was_down_is_told_and_asked_again(ledger: Ledger) -> None:
+    pages = {"/robots.txt": Reply(b"", 404), "/": Reply(b"", 503), "/sitemap.xml": Reply(b"", 404)}
+    with serving(lambda path, headers: pages[path]) as site:
+        with pytest.raises(BadInput, match="status_503"):
+            collect(ledger, ACTOR, "site", {"web": settings(site)})
+        states = known(connections_folder(ledger.home))
+        assert [(one.source, one.account, one.state, one.code) for one in states] == [
+            ("web", f"{site.url}/", "blocked", "status_503")
+        ]
+        pages["/"] = page("front")
+        assert urls(ledger, collect(ledger, ACTOR, "site", {"web": settings(site)})) == [f"{site.url}/"]
+        assert [one.state for one in known(connections_folder(ledger.home))] == ["ok"]
 
 
 def test_limits_hold_and_say_so(ledger: Ledger) -> None:

@@ -105,6 +105,17 @@ def test_comments_and_their_news(ledger: Ledger, user: Platform) -> None:
     assert (two["9500"]["kind"], two["9500"]["post_id"], two["9500"]["user"]) == ("comment", str(top), "路人")
 
 
+def test_comments_may_be_asked_for_later_and_users_do_not_mix(ledger: Ledger, user: Platform) -> None:
+    user.posts = user.posts[:2]
+    user.comment(user.posts[1]["id"], 9_000, "早就有的评论")
+    with serving(user) as site:
+        assert len(rows(ledger, collect(ledger, ACTOR, "posts", spec(site)))) == 2
+        assert len(rows(ledger, collect(ledger, ACTOR, "posts", spec(site, comments=True)))) == 3
+        user.posts = []
+        user.post(77, "别人的")
+        assert list(rows(ledger, collect(ledger, ACTOR, "posts", spec(site, uid=str(user.uid))))) == ["77"]
+
+
 def test_more_posts_than_are_wanted_are_told(ledger: Ledger, user: Platform) -> None:
     with serving(user) as site:
         version = collect(ledger, ACTOR, "posts", spec(site, max_posts=150))

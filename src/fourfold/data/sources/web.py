@@ -13,6 +13,7 @@ import msgspec
 
 from fourfold import __version__
 from fourfold.core.errors import BadSpec
+from fourfold.data.connections import Connection, State, note
 from fourfold.data.crawl import Bounds, Crawl
 from fourfold.data.egress import Egress, networks_of
 from fourfold.data.fetching import Fetched, Fetcher, Manners, Store, validators_of
@@ -95,6 +96,7 @@ class Web:
         kept = dict(self._kept(crawl))
         if not kept:
             crawl.fetcher.store.forget()  # a site that was down is asked again
+        self._note(visit, crawl)
         written: list[Remembered] = []
         for url, path in kept.items():
             found = crawl.pages[url]
@@ -109,6 +111,16 @@ class Web:
         if self.warc_out:
             pages = ((crawl.pages[url], body) for url in kept if (body := crawl.body(crawl.pages[url])) is not None)
             write_warc(visit.memory.parent / "crawl.warc.gz", pages)
+
+    def _note(self, visit: Visit, crawl: Crawl) -> None:
+        """Whether each start was answered."""
+        for url in dict.fromkeys(url for start in self.start if (url := normal(start))):
+            found = crawl.pages.get(url)
+            reason = crawl.refused.get(url, "") or (found.reason if found is not None and found.reason != "redirect" else "")
+            state: State = "blocked" if reason else "ok"
+            next = "Check the address, and the site's robots.txt." if reason else ""
+            detail, at = found.detail if found is not None else "", visit.now()
+            note(visit.connection, Connection("web", url, state, at, at, code=reason, detail=detail, next=next))
 
     async def _crawl(self, visit: Visit, before: dict[str, Remembered]) -> Crawl:
         manners = Manners(

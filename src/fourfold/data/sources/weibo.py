@@ -86,6 +86,7 @@ class Head(msgspec.Struct, frozen=True):
 class Memory(msgspec.Struct, frozen=True):
     """What a version knows: times of its files, the newest post of each timeline, and posts whose comments are asked for."""
 
+    what: str = ""  # whose posts
     files: dict[str, float] = {}
     newest: dict[str, int] = {}
     watched: dict[str, tuple[int, float]] = {}  # post → its newest comment, and when the post was first seen
@@ -134,7 +135,7 @@ class Weibo:
 
     def visit(self, visit: Visit, /) -> Iterator[RawFile]:
         """New posts and comments, newest first, then those of before. Raises BadInput if the platform keeps posts back."""
-        before = _remembered(visit)
+        before = self._remembered(visit)
         store = Store(visit.state)
         token = secret(self.token_env, self.token_file, names=("token_env", "token_file"))
         asking = Asking(self.base, self.allow, self._pace(), store)
@@ -167,7 +168,8 @@ class Weibo:
     async def _all(self, visit: Visit, account: _Account, before: Memory) -> tuple[dict[str, bytes], Memory]:
         """New files, and what is known afterwards."""
         new: dict[str, bytes] = {}
-        newest, watched = dict(before.newest), dict(before.watched)
+        newest = dict(before.newest)
+        watched = dict(before.watched or _posts_of(before.files))
         try:
             await account.open(visit)
             for kind in dict.fromkeys(self.timelines):
@@ -186,7 +188,17 @@ class Weibo:
                     visit.progress(n + 1, len(watched), "posts with comments")
         finally:
             await account.close()
-        return new, Memory({}, newest, watched if self.comments else {})
+        return new, Memory(self._what(), {}, newest, watched if self.comments else {})
+
+    def _what(self) -> str:
+        return f"{self.uid or self.token_env or self.token_file} {sorted(self.timelines)}"
+
+    def _remembered(self, visit: Visit) -> Memory:
+        """What the version before knew; nothing if it held somebody else's posts."""
+        if visit.previous is None or not visit.previous.memory.is_file():
+            return Memory()
+        found = msgspec.json.decode(visit.previous.memory.read_bytes(), type=Memory)
+        return found if found.what == self._what() else Memory()
 
     async def _posts(self, account: _Account, kind: Timeline, since: int, visit: Visit) -> list[tuple[Head, bytes]]:
         """Posts newer than `since`, newest first. Raises BadInput if there are posts, and none is given."""
@@ -294,7 +306,6 @@ def _head(raw: msgspec.Raw) -> Head:
     return decoded(bytes(raw), Head, "an item")
 
 
-def _remembered(visit: Visit) -> Memory:
-    if visit.previous is None or not visit.previous.memory.is_file():
-        return Memory()
-    return msgspec.json.decode(visit.previous.memory.read_bytes(), type=Memory)
+def _posts_of(files: Mapping[str, float]) -> dict[str, tuple[int, float]]:
+    """Posts of before, of which no comment was asked for."""
+    return {path[6:-6]: (0, at) for path, at in files.items() if path.startswith("posts/")}
