@@ -1,8 +1,7 @@
 """A disk that fails or loses power: every call through which storage changes files, counted, refused at the k-th, or cut off.
 
 It stands before `os` and `io.open`, which `pathlib` and `shutil` use as well, for paths below one folder. SQLite writes its
-files itself, out of sight: they are taken as they are when the power goes, which is what a kill leaves. That its commits
-survive a real power cut is SQLite's own promise under `synchronous=FULL`, and is not shown here.
+files itself, out of sight: they are taken as they are when the power goes, which is what a kill leaves. power.py sees them too.
 """
 
 from __future__ import annotations
