@@ -115,6 +115,7 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
         "value": {},
         "text": "t",
         "tasks": [],
+        "format": "jsonl",
         "place": str(home / "nowhere" / "backup"),
     }
     needed = {p.name for p in signature(act.name)[0] if p.default is p.empty}

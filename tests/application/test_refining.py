@@ -53,3 +53,15 @@ def test_convert_fill_and_serve(home: Path, tmp_path: Path, capsys: pytest.Captu
     assert run(("fill", "full", "[1]")) == 1
     assert run(("fill", "full", "@absent")) == 1
     assert run(("fill", "raw", "{}")) == 1
+
+
+def test_export(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(("export", "raw", str(tmp_path / "out.jsonl"), "--split", "train")) == 0
+    assert "5 documents of raw@1" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["text"] == "text 0"
+    settings = ("--format", "alpaca", "--set", "instruction=text", "--set", "output=rating", "--json")
+    assert run(("export", "raw", str(tmp_path / "out.json"), *settings)) == 0
+    assert json.loads(capsys.readouterr().out)["meta"]["skipped"] == {"no_answer": 1}
+    assert run(("export", "raw", str(tmp_path / "out"))) == 2
+    assert run(("export", "raw", str(tmp_path / "absent" / "out.jsonl"))) == 1
+    assert "cannot be written" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from stdnum.cn import ric
 
 from fourfold.core.errors import BadSpec
 from fourfold.data.detectors import DETECTORS
-from fourfold.data.detectors.patterns import Patterns
+from fourfold.data.detectors.patterns import FINDERS, Patterns
 
 FIND = Patterns()
 
@@ -129,6 +129,21 @@ def test_findings_are_in_order_and_do_not_overlap(parts: list[str]) -> None:
     findings = FIND([text])[0]
     assert all(0 <= f.start < f.end <= len(text) for f in findings)
     assert all(a.end <= b.start for a, b in pairwise(findings))
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"7a .:-(@", "138 0000 2947", "a@b.example", "192.0.2.1", "2001:db8::1", "护照E12345678", "沪A12345"])
+    )
+)
+@settings(deadline=None)
+def test_looking_only_where_signs_are_misses_nothing(parts: list[str]) -> None:
+    """The same as if each finder had looked at the whole text."""
+    text = "".join(parts)
+    everywhere = [(start, end) for _, finder in FINDERS for start, end, *_ in finder(text, (0, len(text)), FIND)]
+    found = [(f.start, f.end) for f in FIND([text])[0]]
+    assert all(place in everywhere for place in found)
+    assert all(any(a < d and c < b for c, d in found) for a, b in everywhere), "each hit is found, or overlaps one that is"
 
 
 @pytest.mark.parametrize("unit", ["1", "1 ", "12345678 ", "a@", "a.", "1.", "1:", "+", "x@a.", "(1) ", "1-"])

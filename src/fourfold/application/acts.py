@@ -48,6 +48,7 @@ ACTS = {
         Act("extract", "POST", "/datasets/extract", "datasets", long=True),
         Act("clean", "POST", "/datasets/clean", "datasets", long=True),
         Act("deidentify", "POST", "/datasets/deidentify", "datasets", long=True),
+        Act("export", "POST", "/datasets/export", "datasets", long=True),
         Act("fill", "POST", "/datasets/{dataset}/fill", "datasets"),
         Act("detection", "POST", "/datasets/detection", "datasets", long=True),
         Act("reidentify", "POST", "/datasets/{dataset}/reidentify", "datasets"),

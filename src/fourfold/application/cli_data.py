@@ -1,17 +1,18 @@
-"""Commands on datasets: collect, sources, clean, fill, deidentify, describe, documents, drops."""
+"""Commands on datasets: collect, sources, clean, export, fill, deidentify, describe, documents, drops."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from cyclopts import Parameter
 
 from fourfold.application.cli_common import DEFAULT, Common, emit, opened
 from fourfold.application.cli_specs import Spec, objects, part, settings
-from fourfold.core.errors import BadSpec
+from fourfold.core.errors import BadInput, BadSpec
 
 if TYPE_CHECKING:
     from fourfold.core.nouns import Version
@@ -140,6 +141,47 @@ def deidentify(
         detectors = [part(one) for one in detector]
         version = client.deidentify(name, dataset, detectors=detectors, actions=actions or None, reversible=reversible)
     made(common, version, f"fourfold describe {version.ref}")
+
+
+def export(
+    dataset: Dataset,
+    file: Annotated[Path, Parameter(help="Where to write it.")],
+    /,
+    *,
+    format: Annotated[str, Parameter(help="The format, with settings if need be. Default: by the file's ending.")] = "",
+    set: Set = (),
+    split: Annotated[Literal["train", "dev", "test"] | None, Parameter(help="Only this split. Default: all rows.")] = None,
+    name: Annotated[str | None, Parameter(help="Name of the version that keeps it. Default: DATASET-export.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """Write a dataset as a file."""
+    chosen = format or file.suffix.removeprefix(".")
+    if not chosen:
+        raise BadSpec(f"{file} does not say which format.", hint="Name it: --format jsonl")
+    with opened(common) as client:
+        version = client.export(name or f"{dataset.partition('@')[0]}-export", dataset, part(chosen, set), split=split)
+        write_beside(client.version_file(version.ref, version.meta["file"]), file)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line
+
+        skipped = ", ".join(f"{count:,} × {reason}" for reason, count in version.meta["skipped"].items())
+        line(f"{version.meta['rows']:,} documents of {version.meta['dataset']} in {file}", f"kept as {version.ref}")
+        if skipped:
+            line(f"left out: {skipped}")
+
+    emit(common, version, text)
+
+
+def write_beside(source: Path, target: Path) -> None:
+    """Copy a file to where a person wants it: whole, or not at all. Raises BadInput."""
+    new = target.with_name(f"{target.name}.part")
+    try:
+        shutil.copyfile(source, new)
+        new.replace(target)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise BadInput(f"{target} cannot be written: {error.strerror}.", hint="Name a file in a folder of yours.") from error
 
 
 def fill(

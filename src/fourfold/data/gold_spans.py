@@ -10,6 +10,7 @@ import msgspec
 from fourfold.core.errors import BadInput
 from fourfold.data.detectors import Finding
 from fourfold.data.tokens import gaps
+from fourfold.data.words import pieces
 
 START, END = ("start", "start_position", "start_offset"), ("end", "end_position", "end_offset")
 LABEL = ("label", "entity_type", "entity", "type", "labels")
@@ -76,4 +77,43 @@ def _of_tags(row: Mapping[str, Any], tags: Sequence[str]) -> list[Finding] | Non
         elif mark in ("B", "I"):
             found.append(Finding(start, at, label, 1.0))
         before = tag
+    return found
+
+
+def located(row: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """The words of a row with their places: its tokens where they make up the text, else as they are cut."""
+    return _placed(row["text"] or "", row.get("tokens"), ())
+
+
+def bio(row: Mapping[str, Any], column: str) -> tuple[list[str], list[str]]:
+    """Words of a row and their BIO tags by its labelled spans; a word that a span begins or ends in is cut there. Empty if the
+    row is not labelled.
+    """
+    spans = spans_of(row, column)
+    if spans is None:
+        return [], []
+    borders = sorted({place for span in spans for place in (span.start, span.end)})
+    places = _placed(row["text"] or "", None, borders)
+    tags = []
+    for _, start, end in places:
+        span = next((s for s in spans if s.start < end and start < s.end), None)
+        tags.append("O" if span is None else f"{'B' if start == span.start else 'I'}-{span.entity}")
+    return [text for text, _, _ in places], tags
+
+
+def _placed(text: str, tokens: Sequence[str] | None, borders: Sequence[int]) -> list[tuple[str, int, int]]:
+    spaces = gaps(text, tokens) if tokens else None
+    found: list[tuple[str, int, int]] = []
+    if tokens and spaces is not None:
+        at = 0
+        for space, token in zip(spaces, tokens):
+            found.append((token, at + len(space), at + len(space) + len(token)))
+            at = found[-1][2]
+        return found
+    for start, end in zip([0, *borders], [*borders, len(text)]):
+        at = start
+        for piece in pieces(text[start:end]):
+            at = text.index(piece, at)
+            found.append((piece, at, at + len(piece)))
+            at += len(piece)
     return found

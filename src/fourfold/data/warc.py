@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 from warcio.archiveiterator import ArchiveIterator
 from warcio.exceptions import ArchiveLoadFailed
@@ -30,7 +31,10 @@ def write_warc(path: Path, pages: Iterator[tuple[Fetched, bytes]]) -> int:
                 "response",
                 payload=io.BytesIO(body),
                 http_headers=StatusAndHeaders(f"{found.status or 200} OK", headers, protocol="HTTP/1.1"),
-                warc_headers_dict={"WARC-Date": at},
+                warc_headers_dict={
+                    "WARC-Date": at,
+                    "WARC-Record-ID": f"<urn:uuid:{uuid5(NAMESPACE_URL, f'{found.url} {at} {count}')}>",
+                },
             )
             writer.write_record(record)
             record.raw_stream.close()  # a temporary file of the library

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fourfold.application.results import Documents, SourceList, Spec
 from fourfold.application.sdk import Line
@@ -61,6 +61,20 @@ class Datasets(Line):
         """
         arguments = {"name": name, "dataset": dataset, "detectors": detectors, "actions": actions, "reversible": reversible}
         return self._do("deidentify", arguments, Version)
+
+    def export(
+        self,
+        name: str,
+        dataset: str,
+        format: Spec,
+        *,
+        split: Literal["train", "dev", "test"] | None = None,
+    ) -> Version:
+        """Write a dataset, or a split of it, as one file in a format that others read; a version keeps it, its meta names
+        it.
+        """
+        arguments = {"name": name, "dataset": dataset, "format": format, "split": split}
+        return self._do("export", arguments, Version)
 
     def fill(self, dataset: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows of a request with their missing values filled in as those of the dataset were, by its step `fill`."""

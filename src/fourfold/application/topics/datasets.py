@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fourfold.application import look
 from fourfold.application.permissions import action
@@ -95,6 +95,24 @@ class Datasets(Hand):
             keys=pseudonym_keys(self) if reversible else None,
             progress=self.progress,
         )
+
+    @action("make")
+    def export(
+        self,
+        name: str,
+        dataset: str,
+        format: Spec,
+        *,
+        split: Literal["train", "dev", "test"] | None = None,
+    ) -> Version:
+        """Write a dataset, or a split of it, as one file in a format that others read; a version keeps it, its meta names
+        it.
+        """
+        from fourfold.data.export import export
+
+        origin = self.ledger.version(dataset)
+        look.dataset_folder(self.ledger, origin)
+        return export(self.ledger, self.actor, name, origin, format, split=split, progress=self.progress)
 
     @action("read")
     def fill(self, dataset: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

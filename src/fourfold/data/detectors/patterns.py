@@ -21,8 +21,15 @@ Entity = Literal[
     "IP_ADDRESS", "PHONE_NUMBER",
 ]  # fmt: skip
 Hits = Iterator[tuple[int, int, Entity, float]]
+Area = tuple[int, int]  # of a text: where to look
 
 WORTH_A_LOOK = re.compile("[0-9@０-９＠]|::")
+# Digits with at most five signs between two; seven or more of them where the group matches. Whoever looks for numbers looks
+# only around these: a pass over the digits of a text is cheap, nine are not.
+RUN = re.compile(r"(\d(?:[^\w\n]{0,5}\d){6,})|\d(?:[^\w\n]{0,5}\d){3,5}")
+BESIDE = 32  # characters: letters that belong to a number, a country code's bracket before it, an extension behind it
+LONGEST_MAIL, LONGEST_HOST = 80, 600  # before the @, and behind it
+MAILS, NUMBERS, PLATES, IPV4_ADDRESSES, IPV6_ADDRESSES = "@", "number", "plate", "ipv4", "ipv6"
 WIDE = re.compile("[\uff01-\uff5e]")
 NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # one for one: offsets stay
 
@@ -75,6 +82,7 @@ IPV4 = re.compile(r"(?<![0-9.])(?<![A-Za-z])\d{1,3}(?:\.\d{1,3}){3}(?![0-9A-Za-z
 IPV6 = re.compile(
     r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{1,4})?(?::{1,2}[0-9A-Fa-f]{1,4}){1,8}(?:::)?(?:\.\d{1,3}){0,3}(?![0-9A-Za-z:])"
 )
+IPV6_SIGN = re.compile(":[0-9A-Fa-f]{1,4}:")
 VERSION = re.compile(
     r"(?:\bv(?:er(?:sion)?)?|\brelease|\bbuild|\bfirmware|\bsection|\bchapter|\bclause|§|版本?号?|固件|第|章节?)"
     r"[\s:：.#]*(?:is |to |from |是|到|为)?$",
@@ -144,50 +152,80 @@ class Patterns:
         return [self._find(text) if WORTH_A_LOOK.search(text) else [] for text in texts]
 
     def _find(self, text: str) -> list[Finding]:
-        if WIDE.search(text):
+        if not text.isascii() and WIDE.search(text):
             text = text.translate(NARROW)
+        areas = _areas(text)
         found: list[Finding] = []
-        for finder in FINDERS:
-            for start, end, entity, score in finder(text, self):
-                if not any(start < other.end and other.start < end for other in found):
-                    found.append(Finding(start, end, entity, score))
+        for sign, finder in FINDERS:
+            for area in areas.get(sign, ()):
+                for start, end, entity, score in finder(text, area, self):
+                    if not any(start < other.end and other.start < end for other in found):
+                        found.append(Finding(start, end, entity, score))
         return sorted((f for f in found if f.entity in self.entities), key=lambda f: f.start)
 
 
-def _emails(text: str, _part: Patterns) -> Hits:
-    if "@" in text:
-        for match in EMAIL.finditer(text):
-            yield match.start(), match.end(), "EMAIL_ADDRESS", 1.0
+def _areas(text: str) -> dict[str, list[Area]]:
+    """Where finders must look, by the sign that they go by. One pass over the digits of a text serves most of them."""
+    long: list[Area] = []
+    whole = [(0, len(text))]
+    areas: dict[str, list[Area]] = {} if text.isascii() else {PLATES: whole}
+    for run in RUN.finditer(text):
+        if IPV4_ADDRESSES not in areas and run[0].count(".") >= 3:
+            areas[IPV4_ADDRESSES] = whole
+        if run[1] is not None:  # seven digits or more
+            _widen(long, run.start() - BESIDE, run.end() + BESIDE)
+    if long:
+        areas[NUMBERS] = long
+    at = text.find("@")
+    while at >= 0:
+        _widen(areas.setdefault(MAILS, []), at - LONGEST_MAIL, at + LONGEST_HOST)
+        at = text.find("@", at + 1)
+    if "::" in text or IPV6_SIGN.search(text):
+        areas[IPV6_ADDRESSES] = whole
+    return areas
 
 
-def _id_cards(text: str, _part: Patterns) -> Hits:
-    for match in ID_CARD.finditer(text):
+def _widen(areas: list[Area], start: int, end: int) -> None:
+    """One more area, joined to the last where they meet."""
+    if areas and start <= areas[-1][1]:
+        areas[-1] = (areas[-1][0], end)
+    else:
+        areas.append((max(0, start), end))
+
+
+def _emails(text: str, area: Area, _part: Patterns) -> Hits:
+    for match in EMAIL.finditer(text, *area):
+        yield match.start(), match.end(), "EMAIL_ADDRESS", 1.0
+
+
+def _id_cards(text: str, area: Area, _part: Patterns) -> Hits:
+    for match in ID_CARD.finditer(text, *area):
         number = ric.compact(match[0])
         if _is_of_a_person(number) and number[-1] == ric.calc_check_digit(number):
             yield match.start(), match.end(), "CN_ID_CARD", 1.0
 
 
-def _credit_codes(text: str, _part: Patterns) -> Hits:
-    for match in USCC.finditer(text):
+def _credit_codes(text: str, area: Area, _part: Patterns) -> Hits:
+    for match in USCC.finditer(text, *area):
         if uscc.is_valid(match[0]) and not _is_of_a_person(match[0]):
             yield match.start(), match.end(), "CN_USCC", 1.0
 
 
-def _plates(text: str, _part: Patterns) -> Hits:
-    for match in PLATE.finditer(text):
+def _plates(text: str, area: Area, _part: Patterns) -> Hits:
+    for match in PLATE.finditer(text, *area):
         letters = sum(sign.isascii() and sign.isalpha() for sign in match[1])
         if letters <= 2:
             yield match.start(), match.end(), "CN_PLATE", 0.95
 
 
-def _passports(text: str, _part: Patterns) -> Hits:
-    for match in PASSPORT.finditer(text):
+def _passports(text: str, area: Area, _part: Patterns) -> Hits:
+    for match in PASSPORT.finditer(text, *area):
         if PASSPORT_BEFORE.search(text, max(0, match.start() - BEFORE), match.start()):
             yield match.start(), match.end(), "CN_PASSPORT", 0.95
 
 
-def _cards(text: str, _part: Patterns) -> Hits:
-    for match in CARD.finditer(text):
+def _cards(text: str, area: Area, _part: Patterns) -> Hits:
+    for match in CARD.finditer(text, *area):
         digits = re.sub(r"\D", "", match[0])
         if not luhn.is_valid(digits):
             continue
@@ -199,8 +237,8 @@ def _cards(text: str, _part: Patterns) -> Hits:
             yield match.start(), match.end(), "CREDIT_CARD", 0.95
 
 
-def _mobiles(text: str, _part: Patterns) -> Hits:
-    for match in MOBILE.finditer(text):
+def _mobiles(text: str, area: Area, _part: Patterns) -> Hits:
+    for match in MOBILE.finditer(text, *area):
         # Part of an order number or a word, unless the word says what it is: "Tel13800000000".
         if ABROAD_BEFORE.search(text, max(0, match.start() - 8), match.start()):
             continue  # +49 152 …: a German one
@@ -209,8 +247,16 @@ def _mobiles(text: str, _part: Patterns) -> Hits:
             yield match.start(), match.end(), "CN_MOBILE", 0.99
 
 
-def _addresses(text: str, _part: Patterns) -> Hits:
-    for match in (*IPV4.finditer(text), *(IPV6.finditer(text) if text.count(":") > 1 else ())):
+def _short_addresses(text: str, area: Area, _part: Patterns) -> Hits:
+    return _addresses(text, IPV4.finditer(text, *area))
+
+
+def _long_addresses(text: str, area: Area, _part: Patterns) -> Hits:
+    return _addresses(text, IPV6.finditer(text, *area))
+
+
+def _addresses(text: str, matches: Iterator[re.Match[str]]) -> Hits:
+    for match in matches:
         try:
             address = ip_address(match[0])
         except ValueError:
@@ -224,8 +270,8 @@ def _addresses(text: str, _part: Patterns) -> Hits:
             yield match.start(), match.end(), "IP_ADDRESS", 0.95
 
 
-def _phones(text: str, part: Patterns) -> Hits:
-    for match in PHONE.finditer(text):
+def _phones(text: str, area: Area, part: Patterns) -> Hits:
+    for match in PHONE.finditer(text, *area):
         start, end = match.span()
         if match[0].startswith("(") and match[0].count("(") > match[0].count(")"):
             start += 1  # it opens a remark, not the area code
@@ -303,15 +349,16 @@ def _is_zero(packed: bytes) -> bool:
     return (packed[:1] == b"\x00" and len(packed) == 4) or not any(packed)  # 0.x.x.x is no host
 
 
-# In the order in which they have first choice.
-FINDERS: tuple[Callable[[str, Patterns], Hits], ...] = (
-    _emails,
-    _id_cards,
-    _cards,
-    _credit_codes,
-    _passports,
-    _plates,
-    _mobiles,
-    _addresses,
-    _phones,
+# In the order in which they have first choice, each with the sign that it goes by.
+FINDERS: tuple[tuple[str, Callable[[str, Area, Patterns], Hits]], ...] = (
+    (MAILS, _emails),
+    (NUMBERS, _id_cards),
+    (NUMBERS, _cards),
+    (NUMBERS, _credit_codes),
+    (NUMBERS, _passports),
+    (PLATES, _plates),
+    (NUMBERS, _mobiles),
+    (IPV4_ADDRESSES, _short_addresses),
+    (IPV6_ADDRESSES, _long_addresses),
+    (NUMBERS, _phones),
 )

@@ -42,6 +42,9 @@ WIDE_INSIDE = re.compile("(?<=[0-9A-Za-z])[．：，](?=[0-9A-Za-z])")
 SIGN_AT_WORD = re.compile(f"(?<=[0-9A-Za-z.]){WIDE_SIGNS.pattern}|{WIDE_SIGNS.pattern}(?=[0-9A-Za-z.])")
 SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 AROUND_LINE_END = re.compile(" ?\n ?")
+# What mis-decoded text is known by lies among these (Latin letters with signs, Greek, Cyrillic, symbols): "â€™", "Ð¿", "ï¼Œ".
+# The signs of good typography do not count alone, nor do Chinese characters.
+SUSPECT = re.compile("[\u0080-\u2fff\ufb00-\ufeff\ufffd](?<![\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u00b7])")
 BLANK_LINES = re.compile("\n{3,}")
 
 
@@ -94,20 +97,32 @@ class Normalise:
         return text
 
     def _round(self, text: str) -> str:
+        """Each rule is applied where a cheap look says that it may find something: most text needs none."""
         if self.repair and not text.isascii():
-            text = ftfy.fix_text(text, REPAIR) if is_bad(text) else unicodedata.normalize("NFC", text)
-        text = LINE_END.sub("\n", text)
+            text = ftfy.fix_text(text, REPAIR) if SUSPECT.search(text) and is_bad(text) else unicodedata.normalize("NFC", text)
+        if not _is_plain(text):
+            text = LINE_END.sub("\n", text)
         if self.html and "&" in text:
             text = ENTITY.sub(lambda found: _unescape(found[0]), text)
         if self.html and "<" in text:
             text = TAG.sub("", BREAK.sub("\n", text))
-        text = CONTROL.sub("", text)
-        if not text.isascii():
-            text = JOINER.sub("", INVISIBLE.sub("", text))
-            if self.width and WIDE.search(text):
-                text = _half_width(text)
-        text = AROUND_LINE_END.sub("\n", SPACES.sub(" ", text))
-        return BLANK_LINES.sub("\n\n", text).strip()
+        if not _is_plain(text):
+            text = CONTROL.sub("", text)
+            if not text.isascii():
+                text = JOINER.sub("", INVISIBLE.sub("", text))
+            text = SPACES.sub(" ", text)
+        if self.width and not text.isascii() and WIDE.search(text):
+            text = _half_width(text)
+        if "  " in text:
+            text = SPACES.sub(" ", text)
+        if " \n" in text or "\n " in text:
+            text = AROUND_LINE_END.sub("\n", text)
+        return (BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it holds no control or invisible characters and no spaces but the usual ones: Python prints all others."""
+    return text.replace("\n", "").isprintable()
 
 
 def _unescape(entity: str) -> str:
