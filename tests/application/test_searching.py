@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from tests.application.test_cli import ask_json, call
 
 from fourfold.application.client import Client
 from fourfold.application.http.app import management_app
+from fourfold.compute.embedding import Embedding
 from fourfold.core.errors import BadInput
+from fourfold.data.search import OpenIndex
 from fourfold.storage.ledger import Ledger
 
 
@@ -59,3 +63,50 @@ def test_over_http_it_is_the_same(home: Path) -> None:
 def test_a_dataset_is_no_index(home: Path) -> None:
     with Client(home=home) as client, pytest.raises(BadInput, match="site@1 is a dataset, not an index"):
         client.search("site", "快递")
+
+
+def test_words_and_vectors_together_find_better_than_either(home: Path, company: Path) -> None:
+    """Mean reciprocal rank of the right article over the labelled questions; the model learns from the company's own texts."""
+    formats = {"csv": {"text": ["subject", "body", "agent_reply"]}, "tsv": {"text": "query"}}
+    include = ["site/zh/*.html", "site/en/*.html", "tickets/*", "search/queries.tsv"]
+    with Client(home=home) as client:
+        client.collect("texts", {"files": {"path": str(company), "include": include, "formats": formats}})
+        client.clean("texts-clean", "texts", ["normalise", "drop_duplicates"])
+        client.train("meaning", "texts-clean", "lsa")
+        made = client.index("meant", "site", encoder="meaning")
+        assert (made.meta["dimensions"], made.meta["encoder"], made.meta["graphs"]) == (128, "meaning@1", False)
+        hits = client.search("meant", "退的钱什么时候到银行卡", limit=3).hits
+        assert {"words", "vectors"} >= set(hits[0].places) != set()
+        with pytest.raises(BadInput, match="site@1 does not embed"):
+            client.index("meant", "site", encoder="site")
+    with (company / "search" / "labelled.tsv").open(encoding="utf-8", newline="") as file:
+        questions = list(csv.DictReader(file, delimiter="\t"))
+    assert len(questions) >= 60 and {row["language"] for row in questions} == {"zh", "en"}
+    assert all((company / "site" / article).is_file() for row in questions for article in row["articles"].split())
+    ledger = Ledger.open(home)
+    model = Embedding(ledger, ledger.version("meaning"))
+    index = OpenIndex(ledger.materialise(ledger.version("meant")), model)
+    with closing(ledger), closing(model), closing(index):
+        figures = {
+            "words": mrr(index, questions, by="words", match="any"),
+            "vectors": mrr(index, questions, by="vectors"),
+            "both": mrr(index, questions),
+        }
+    print("\nMRR", {name: round(value, 4) for name, value in figures.items()})
+    assert figures["both"] > max(figures["words"], figures["vectors"])
+    assert figures["both"] >= 0.85
+
+
+def mrr(index: OpenIndex, questions: list[dict[str, str]], **how: Any) -> float:
+    found = 0.0
+    for row in questions:
+        hits = index.search(row["query"], limit=20, **how).hits
+        right = (place for place, hit in enumerate(hits, 1) if hit.source.partition("#")[0] in row["articles"].split())
+        found += 1 / next(right, float("inf"))
+    return found / len(questions)
+
+
+def test_a_model_that_embeds_is_asked_like_any_other(home: Path) -> None:
+    with Client(home=home) as client:
+        client.train("small", "site", {"lsa": {"dimensions": 5}})
+        assert client.version("small").version.meta["tasks"] == ["embed"]

@@ -50,7 +50,8 @@ def shown(text: str, query: str, width: int = 160) -> tuple[str, list[str]]:
 def test_highlights_are_places_in_the_snippet() -> None:
     assert shown("问：ＷＩＦＩ 连不上，Café 也不行", "wifi cafe") == ("问：ＷＩＦＩ 连不上，Café 也不行", ["ＷＩＦＩ", "Café"])
     assert shown("快递费", "快递") == ("快递费", ["快递"])
-    assert shown("kettles and a kettle", "kettle") == ("kettles and a kettle", ["kettle"])
+    assert shown("kettles and a kettle", "kettle") == ("kettles and a kettle", ["kettles", "kettle"])
+    assert shown("kettles and a kettle", '"kettle"') == ("kettles and a kettle", ["kettle"])
     assert shown("客服\n态度", '"客服态度"') == ("客服\n态度", ["客服\n态度"])
     assert shown("ﬁve", "five") == ("ﬁve", ["ﬁve"])  # one character that became two
 

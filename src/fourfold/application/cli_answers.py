@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fourfold.application.client import Answer, Client
     from fourfold.application.results import Node, Trace
 
-TaskName = Literal["tag", "rank", "score", "suggest", "generate"]
+TaskName = Literal["tag", "rank", "score", "suggest", "generate", "embed"]
 
 
 def ask(
@@ -82,7 +82,7 @@ def print_answer(answer: Answer) -> None:
 
 def _print_result(result: Any) -> None:
     from fourfold.application.cli_print import bar, line, table
-    from fourfold.compute.tasks import Generated, Ranked, Scored, Suggested, Tagged
+    from fourfold.compute.tasks import Embedded, Generated, Ranked, Scored, Suggested, Tagged
 
     match result:
         case Tagged():
@@ -99,6 +99,8 @@ def _print_result(result: Any) -> None:
                  f"{result.unknown_tokens} unknown" if result.unknown_tokens else "")  # fmt: skip
         case Generated():
             line(result.text)
+        case Embedded():
+            line(f"{len(result.embedding)} numbers", " ".join(f"{x:.4g}" for x in result.embedding[:8]), "…")
 
 
 def print_trace(trace: Trace) -> None:

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 def index(
     name: Name,
     dataset: Dataset,
-    spec: Annotated[str, Parameter(help="The index, with settings if need be: bm25, '{bm25: {columns: [text]}}'.")] = "bm25",
+    spec: Annotated[
+        str | None, Parameter(help="bm25, vectors, hybrid, '{bm25: {columns: [text]}}'. Default: bm25, with --encoder hybrid.")
+    ] = None,
     /,
     *,
+    encoder: Annotated[str | None, Parameter(help="A model that embeds: its vectors find what is close in meaning.")] = None,
     set: Set = (),
     common: Common = DEFAULT,
 ) -> None:
     """Index a dataset."""
     with opened(common) as client:
-        version = client.index(name, dataset, part(spec, set))
+        wanted = spec or ("hybrid" if encoder else "bm25")
+        version = client.index(name, dataset, part(wanted, set), encoder=encoder)
     made(common, version, f"fourfold search {version.name} WORDS")
 
 
@@ -37,6 +41,9 @@ def search(
     limit: Annotated[int, Parameter(help="Documents to show.")] = 10,
     offset: Annotated[int, Parameter(help="Documents to pass over first.")] = 0,
     match: Annotated[Literal["all", "any"], Parameter(help="A document must have all words, or some.")] = "all",
+    by: Annotated[
+        Literal["words", "vectors", "both"] | None, Parameter(help="Of a hybrid index: words, vectors or both.")
+    ] = None,
     filter: Annotated[
         tuple[str, ...],
         Parameter(help="A condition on a column: lang=zh, price>=10; may be repeated.", allow_leading_hyphen=True),
@@ -45,7 +52,7 @@ def search(
 ) -> None:
     """Find documents."""
     with opened(common) as client:
-        found = client.search(index, query, limit=limit, offset=offset, match=match, filters=list(filter) or None)
+        found = client.search(index, query, limit=limit, offset=offset, match=match, by=by, filters=list(filter) or None)
     emit(common, found, lambda: print_results(found))
 
 

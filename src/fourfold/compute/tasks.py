@@ -165,6 +165,19 @@ class Generated(Struct):
     finish_reason: Literal["stop", "length"]
 
 
+class EmbedOptions(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """No options yet."""
+
+
+class Embedded(Struct):
+    """Result of `embed`: a vector of length 1, so that the product of two says how close their texts are; all zeros where
+    nothing of the text is known.
+    """
+
+    id: str
+    embedding: list[float]
+
+
 class Model(Protocol):
     """What serving calls; a model has the methods of the tasks that its version names."""
 
@@ -173,6 +186,7 @@ class Model(Protocol):
     def score(self, inputs: Sequence[TextInput], options: ScoreOptions) -> list[Scored]: ...
     def suggest(self, inputs: Sequence[TextInput], options: SuggestOptions) -> list[Suggested]: ...
     def generate(self, inputs: Sequence[TextInput], options: GenerateOptions) -> list[Generated]: ...
+    def embed(self, inputs: Sequence[TextInput], options: EmbedOptions) -> list[Embedded]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,5 +207,6 @@ TASKS = {
         Task("score", TextInput, ScoreOptions, Scored),
         Task("suggest", TextInput, SuggestOptions, Suggested),
         Task("generate", TextInput, GenerateOptions, Generated),
+        Task("embed", TextInput, EmbedOptions, Embedded),
     )
 }

@@ -57,16 +57,35 @@ def units(folded: str) -> list[str]:
 
 
 def words(folded: str) -> list[str]:
-    """The words of a folded text for an index: longer ones of Chinese with the shorter ones in them, wi-fi also as wifi."""
+    """The words of a folded text for an index: longer ones of Chinese with the shorter ones in them, wi-fi also as wifi,
+    English ones in the singular.
+    """
     import rjieba  # reads its dictionary when imported
 
-    found = [word for word in rjieba.cut_for_search(folded) if WORD.search(word)]
+    found = [singular(word) for word in rjieba.cut_for_search(folded) if WORD.search(word)]
     return [*found, *(joined(compound) for compound in COMPOUND.findall(folded))] if "-" in folded else found
 
 
+def pairs(folded: str) -> list[str]:
+    """Each two neighbours of a stretch of Chinese characters, marked so that they are no words."""
+    runs = [run for run in RUN.findall(folded) if IS_CHARACTER.match(run)]
+    return [f"_{run[n : n + 2]}" for run in runs for n in range(len(run) - 1)]
+
+
 def joined(word: str) -> str:
-    """A compound without its hyphens."""
-    return word.replace("-", "")
+    """A word as an index has it: without hyphens, in the singular."""
+    return singular(word.replace("-", ""))
+
+
+def singular(word: str) -> str:
+    """An English word without the ending of its plural (the S-stemmer of Harman 1991); others as they are."""
+    if len(word) > 3 and word[-1] == "s" and word.isascii() and word.isalpha():
+        if word.endswith("ies"):
+            return word if word.endswith(("eies", "aies")) else f"{word[:-3]}y"
+        if word.endswith("es") and not word.endswith(("aes", "ees", "oes")):
+            return word[:-1]
+        return word if word.endswith(("us", "ss")) else word[:-1]
+    return word
 
 
 def words_apart(folded: str) -> list[str]:
@@ -76,10 +95,17 @@ def words_apart(folded: str) -> list[str]:
     return [word for word in rjieba.cut(folded) if WORD.search(word)]
 
 
-def adjacent(folded_units: Sequence[str]) -> re.Pattern[str]:
-    """What finds these units one after another in a folded text, white space passed over, words of spaced scripts whole."""
+def adjacent(folded_units: Sequence[str], *, plural: bool = False) -> re.Pattern[str]:
+    """What finds these units one after another in a folded text, white space passed over, words of spaced scripts whole;
+    `plural`: also where an English word stands in the singular or plural.
+    """
     parts: list[str] = []
     for unit in folded_units:
-        spaced = WORD.match(unit) and not IS_CHARACTER.match(unit)
-        parts.append(rf"(?<![^\W{CHARACTER}]){re.escape(unit)}(?![^\W{CHARACTER}])" if spaced else re.escape(unit))
+        if not WORD.match(unit) or IS_CHARACTER.match(unit):
+            parts.append(re.escape(unit))
+            continue
+        one = singular(unit)
+        ending = rf"{re.escape(one[:-1])}(?:{one[-1]}|{one[-1]}e?s|ies)" if one.isascii() and one.isalpha() else re.escape(unit)
+        word = ending if plural else re.escape(unit)
+        parts.append(rf"(?<![^\W{CHARACTER}]){word}(?![^\W{CHARACTER}])")
     return re.compile(r"\s*".join(parts))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fourfold.data.folding import IS_CHARACTER, RUN, WORD, fold, joined, units, words_apart
+from fourfold.data.folding import IS_CHARACTER, RUN, WORD, fold, joined, pairs, units, words_apart
 
 MOST_TERMS = 200  # of a query: a long text is asked by its first words
 MOST_CHARACTERS = 10_000
@@ -39,10 +39,13 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The terms of a query, each once; `runs` are longer stretches of it that, found whole, put a document first."""
+    """The terms of a query, each once; `runs` are longer stretches of it that, found whole, put a document first; `pairs` are
+    two neighbouring characters each, which count whatever the words are.
+    """
 
     terms: tuple[Term, ...]
     runs: tuple[Term, ...] = ()
+    pairs: tuple[str, ...] = ()
 
 
 def parse(text: str, columns: Sequence[str] = ()) -> Query:
@@ -50,6 +53,7 @@ def parse(text: str, columns: Sequence[str] = ()) -> Query:
     text = text[:MOST_CHARACTERS].encode("utf-8", "replace").decode()  # lone surrogates are no text
     terms: list[Term] = []
     runs: list[Term] = []
+    neighbours: list[str] = []
     for column, piece, quoted in _pieces(text, columns):
         folded = fold(piece)
         if quoted:
@@ -58,10 +62,11 @@ def parse(text: str, columns: Sequence[str] = ()) -> Query:
         for run in RUN.findall(folded):
             found = list(_terms_of_run(run, column))
             terms += found
+            neighbours += pairs(run)
             runs += _term(run.strip(EDGE), column) if len(found) > 1 else []
     if not terms:  # nothing but signs: they are what is looked for
         terms = [term for piece in text.split() for term in _term(fold(piece), None)]
-    return Query(tuple(dict.fromkeys(terms))[:MOST_TERMS], tuple(dict.fromkeys(runs))[:MOST_TERMS])
+    return Query(*(tuple(dict.fromkeys(some))[:MOST_TERMS] for some in (terms, runs, neighbours)))  # type: ignore[arg-type]
 
 
 def _pieces(text: str, columns: Sequence[str]) -> Iterator[tuple[str | None, str, bool]]:

@@ -38,7 +38,7 @@ def _places(text: str, terms: Sequence[Term]) -> list[tuple[int, int, int]]:
     folded, places = fold_with_places(text)
     found: list[tuple[int, int, int]] = []
     for number, term in enumerate(terms):
-        for match, _ in zip(adjacent(term.units).finditer(folded), range(MOST_PLACES)):
+        for match, _ in zip(adjacent(term.units, plural=not term.quoted).finditer(folded), range(MOST_PLACES)):
             found.append((places[match.start()], places[match.end() - 1] + 1, number))
     return sorted(found)
 

@@ -10,10 +10,10 @@ import msgspec
 
 from fourfold.application.results import Trace
 from fourfold.application.sdk import Line
-from fourfold.compute.tasks import TASKS, Generated, Ranked, Scored, Suggested, Tagged
+from fourfold.compute.tasks import TASKS, Embedded, Generated, Ranked, Scored, Suggested, Tagged
 from fourfold.core.errors import BadSpec, did_you_mean
 
-Result = Tagged | Ranked | Scored | Suggested | Generated
+Result = Tagged | Ranked | Scored | Suggested | Generated | Embedded
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fourfold.compute.tasks import Generated, Ranked, Scored, Suggested, Tagged
+from fourfold.compute.tasks import Embedded, Generated, Ranked, Scored, Suggested, Tagged
 
 MAX_LABELS = 32  # of a result, the most frequent ones
 
@@ -51,12 +51,17 @@ def _generated(result: Generated) -> Summary:
     return Summary({"tokens": result.tokens, "finish_reason": result.finish_reason}, None, None, result.tokens)
 
 
+def _embedded(result: Embedded) -> Summary:
+    return Summary({"dimensions": len(result.embedding)}, None, None)
+
+
 SUMMARIES: dict[type, Callable[[Any], Summary]] = {
     Tagged: _tagged,
     Ranked: _ranked,
     Scored: _scored,
     Suggested: _suggested,
     Generated: _generated,
+    Embedded: _embedded,
 }
 
 

@@ -15,9 +15,14 @@ class Search(Hand):
     """Search: indexes of datasets, and what they find."""
 
     @action("make")
-    def index(self, name: str, dataset: str, spec: Spec = "bm25") -> Version:
-        """Index a dataset, so that its documents can be found; unchanged fragments are taken over from the version before."""
-        return searching.index(self.ledger, self.actor, name, self.ledger.version(dataset), spec, progress=self.progress)
+    def index(self, name: str, dataset: str, spec: Spec | None = None, *, encoder: str | None = None) -> Version:
+        """Index a dataset, so that its documents can be found; unchanged fragments are taken over from the version before.
+
+        With `encoder`, a model that embeds, they are found by vectors, too: the default is then hybrid, else bm25.
+        """
+        made_by = None if encoder is None else self.ledger.version(encoder)
+        data = self.ledger.version(dataset)
+        return searching.index(self.ledger, self.actor, name, data, spec, encoder=made_by, progress=self.progress)
 
     @action("read")
     def search(
@@ -28,11 +33,20 @@ class Search(Hand):
         limit: int = 10,
         offset: int = 0,
         match: Literal["all", "any"] = "all",
+        by: Literal["words", "vectors", "both"] | None = None,
         filters: list[str] | None = None,
     ) -> SearchResults:
         """Documents that have all words of a query (or some: `match`), the best first. Every string is a query; "quotes" keep
-        words together, `title:word` looks in one column. `filters`: conditions on other columns, such as lang=zh or price>=10.
+        words together, `title:word` looks in one column. An index with vectors finds what is close in meaning, too, unless
+        `by` says otherwise. `filters`: conditions on other columns, such as lang=zh or price>=10.
         """
         return searching.search(
-            self.ledger, self.ledger.version(index), query, limit=limit, offset=offset, match=match, filters=filters or []
+            self.ledger,
+            self.ledger.version(index),
+            query,
+            limit=limit,
+            offset=offset,
+            match=match,
+            by=by,
+            filters=filters or [],
         )

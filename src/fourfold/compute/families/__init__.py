@@ -36,5 +36,6 @@ FAMILIES = Table(
     {
         "ngram": "fourfold.compute.families.ngram:Ngram",
         "crf": "fourfold.compute.families.crf:Crf",
+        "lsa": "fourfold.compute.families.lsa:Lsa",
     },
 )

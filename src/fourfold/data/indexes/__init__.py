@@ -80,4 +80,11 @@ class Index(Protocol):
     def open(self, folder: Path, encoder: Encoder | None, /) -> Ranker: ...
 
 
-INDEXES = Table("index", {"bm25": "fourfold.data.indexes.bm25:Bm25"})
+INDEXES = Table(
+    "index",
+    {
+        "bm25": "fourfold.data.indexes.bm25:Bm25",
+        "vectors": "fourfold.data.indexes.vectors:Vectors",
+        "hybrid": "fourfold.data.indexes.hybrid:Hybrid",
+    },
+)

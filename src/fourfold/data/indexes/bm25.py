@@ -1,7 +1,8 @@
 """Documents by words, ranked by BM25 (Robertson & Zaragoza 2009), through tantivy.
 
-Each searched column is indexed twice: as the words that rjieba cuts, which rank, and as units with their positions, which
-decide what is found. A term is found where its units stand one after another, however the text around them is cut into words.
+All searched columns together are indexed as the words that rjieba cuts and as pairs of Chinese characters, which rank (those
+of a title count twice); each by itself as units with their positions, which decide what is found. A term is found where its
+units stand one after another, however the text around them is cut into words.
 
 Each fragment of a dataset is a segment (or several) of the tantivy index, made by itself and named after the fragment. So an
 update makes segments of new fragments only, and the statistics that BM25 needs are still those of the whole.
@@ -26,16 +27,17 @@ import tantivy
 from fourfold.core.errors import BadInput
 from fourfold.core.progress import Progress
 from fourfold.data.dataset import Fragment
-from fourfold.data.folding import fold, units, words
+from fourfold.data.folding import fold, pairs, units, words
 from fourfold.data.indexes import Asked, Encoder, Hit, Ranked
 from fourfold.data.queries import Term
 
 FOLDER = "words"
 FILE = "words.json"
-FORMAT = 1  # grows when equal fragments would be indexed otherwise
+FORMAT = 2  # grows when equal fragments would be indexed otherwise
 HEAP_BYTES = 200_000_000
 BATCH_ROWS = 1000
-ADJACENT = 0.5  # weight of units that stand together where rjieba saw no word of them
+ADJACENT = 0.3  # score of units that stand together where rjieba saw no word of them
+TITLE = "title"  # the column whose words count twice
 WHOLE = 2.0  # weight of a longer stretch of the query that is found whole
 PAGE = 1000  # hits read at once where rows are chosen among them
 
@@ -115,6 +117,7 @@ class Words:
         self._searcher = self._index.searcher()
         self._columns = contents.columns
         self._offsets = _offsets(contents)
+        self._rows = sum(fragment.rows for fragment in contents.fragments)
 
     def rank(self, asked: Asked, /) -> Ranked:
         """Documents that have all words of the query (or some: `match`), and every quoted one."""
@@ -128,9 +131,9 @@ class Words:
         chosen = [hit for hit in self._all(query) if allowed[hit.row]]
         return Ranked(chosen[asked.offset : asked.offset + asked.limit], len(chosen))
 
-    def rows_with(self, terms: Sequence[Term], rows: int) -> np.ndarray:
-        """Which of all `rows` have every one of the terms."""
-        found = np.zeros(rows, bool)
+    def rows_with(self, terms: Sequence[Term]) -> np.ndarray:
+        """Which of all rows have every one of the terms."""
+        found = np.zeros(self._rows, bool)
         query = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._term(term)) for term in terms])
         found[[hit.row for hit in self._all(query)]] = True
         return found
@@ -160,15 +163,18 @@ class Words:
         must = tantivy.Occur.Must if asked.match == "all" else tantivy.Occur.Should
         parts = [(tantivy.Occur.Must if term.required else must, self._term(term)) for term in terms]
         whole = [(tantivy.Occur.Should, tantivy.Query.boost_query(self._adjacent(run), WHOLE)) for run in asked.query.runs]
-        return tantivy.Query.boolean_query([*parts, *whole])
+        pairs = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "words", pair)) for pair in asked.query.pairs]
+        return tantivy.Query.boolean_query([*parts, *whole, *pairs])
 
     def _term(self, term: Term) -> tantivy.Query:
         """Where it is found, it counts as the word that it is, or less as units that stand together."""
         if not term.word:
             return self._adjacent(term)
-        as_words = [tantivy.Query.term_query(self._schema, f"words{n}", term.word) for n in self._numbers(term)]
-        as_units = tantivy.Query.boost_query(self._adjacent(term), ADJACENT)
-        return tantivy.Query.disjunction_max_query([*as_words, as_units])
+        as_word = tantivy.Query.term_query(self._schema, "words", term.word)
+        as_units = tantivy.Query.const_score_query(self._adjacent(term), ADJACENT)
+        if term.column is None:
+            return tantivy.Query.disjunction_max_query([as_word, as_units])
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, as_units), (tantivy.Occur.Should, as_word)])
 
     def _adjacent(self, term: Term) -> tantivy.Query:
         fields = [f"units{n}" for n in self._numbers(term)]
@@ -204,8 +210,8 @@ def _offsets(contents: Contents) -> list[int]:
 def _schema(columns: Sequence[str]) -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("row", fast=True)
+    builder.add_text_field("words", tokenizer_name="whitespace", index_option="freq")
     for n in range(len(columns)):
-        builder.add_text_field(f"words{n}", tokenizer_name="whitespace", index_option="freq")
         builder.add_text_field(f"units{n}", tokenizer_name="whitespace", index_option="position")
     return builder.build()
 
@@ -221,9 +227,10 @@ def _index(fragment: Fragment, columns: Sequence[str], target: Path) -> Segments
     for batch in table.to_batches(max_chunksize=BATCH_ROWS):
         for texts in zip(*(batch.column(name).to_pylist() for name in columns)):
             document = tantivy.Document(row=row)
-            for n, text in enumerate(texts):
+            for n, (name, text) in enumerate(zip(columns, texts)):
                 folded = fold(text or "")
-                document.add_text(f"words{n}", " ".join(words(folded)))
+                found = " ".join([*words(folded), *pairs(folded)])
+                document.add_text("words", f"{found} {found}" if name == TITLE else found)
                 document.add_text(f"units{n}", " ".join(units(folded)))
             writer.add_document(document)
             row += 1
