@@ -449,7 +449,7 @@ def test_a_file_that_arrives_changed_is_refused() -> None:
         "files": [{"path": "a.txt", "size_bytes": 1, "digest": "00", "sha256": "00"}],
         "inputs": [], "outputs": [], "aliases": [],
     }  # fmt: skip
-    app = Scripted((200, {}, b"other bytes"), (200, {}, msgspec.json.encode(detail)))
+    app = Scripted((200, {}, msgspec.json.encode(detail)), (200, {}, b"other bytes"))
     with served(app) as url:
         transport = HttpTransport(url, "t")
         with pytest.raises(errors.Corrupt, match="did not arrive"):

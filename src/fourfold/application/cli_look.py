@@ -124,6 +124,25 @@ def cancel(job: Annotated[str, Parameter(help="Id of the job.")], /, *, common: 
     emit(common, found, text)
 
 
+def fetch(
+    version: Annotated[str, Parameter(help="A version: name, name@3 or name@alias.")],
+    to: Annotated[Path, Parameter(help="The folder; it is made if need be.")],
+    /,
+    *,
+    common: Common = DEFAULT,
+) -> None:
+    """Bring the files of a version into a folder."""
+    with opened(common) as client:
+        fetched = client.fetch(version, to)
+
+    def text() -> None:
+        from fourfold.application.cli_print import line, size
+
+        line(f"{to}", f"{len(fetched)} files, {size(sum(path.stat().st_size for path in fetched))}, all as they were stored")
+
+    emit(common, {"files": [str(path.absolute()) for path in fetched]}, text)
+
+
 def show(
     thing: Annotated[str, Parameter(help="A version, alias, run, job, answer, deployment, document id or digest.")],
     /,

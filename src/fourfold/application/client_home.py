@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from fourfold.application.client_http import HttpTransport
+from fourfold.application.downloads import download, of_file
 from fourfold.application.own_key import COMMAND_LINE, own_token
+from fourfold.application.results import FileEntry
 from fourfold.application.serving.home import Status, status_of
 from fourfold.core.config import read_settings
 from fourfold.core.errors import NotReady, NotSignedIn
@@ -37,6 +39,10 @@ class HomeTransport:
     def file(self, ref: str, path: str, /) -> Path:
         """The file itself."""
         return self.platform.version_file(ref, path)
+
+    def fetch(self, ref: str, entry: FileEntry, target: Path, /) -> None:
+        """Copy a file of a version to `target`."""
+        download(of_file(self.file(ref, entry.path)), entry, target, self.platform.progress)
 
     def ask(self, deployment: str, task: str, body: dict[str, Any], /) -> bytes:
         """Ask the server that runs on this home, with the home's own key. Raises NotReady if none runs."""

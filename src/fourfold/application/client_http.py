@@ -15,14 +15,14 @@ import httpx
 import msgspec
 
 from fourfold.application.acts import ACTS, Act
-from fourfold.application.results import VersionDetail
+from fourfold.application.downloads import download
+from fourfold.application.results import FileEntry, VersionDetail
 from fourfold.core import errors
 from fourfold.core.errors import (
     BadInput,
     BadSpec,
     Busy,
     Conflict,
-    Corrupt,
     FourfoldError,
     NotFound,
     NotPermitted,
@@ -31,15 +31,16 @@ from fourfold.core.errors import (
     TimedOut,
     TooLarge,
 )
-from fourfold.core.fingerprint import digest_file
 from fourfold.core.progress import Progress, silent
+from fourfold.storage.artifacts import safe_path
 from fourfold.storage.jobs import Job
 
 PREFIX = "/api/v1"
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 TRIES = 5
-BREAKS = 20  # of a stream of events in a row, a second apart
+BREAKS = 20  # of a stream of events or bytes in a row
+BREAK_SECONDS = 1.0  # between them
 MOST_SECONDS = 10.0  # that a Retry-After is obeyed for
 KEY = "idempotency-key"
 REVISION = "expected_revision"  # travels as If-Match
@@ -81,17 +82,49 @@ class HttpTransport:
 
     def file(self, ref: str, path: str, /) -> Path:
         """Fetch a file of a version into a folder that is removed on close. Raises Corrupt if it arrives changed."""
-        request = self._request(ACTS["version_file"], {"ref": ref, "path": path})
-        content = self._send(request, repeatable=True).content
-        files = msgspec.json.decode(self.do("version", {"ref": ref}), type=VersionDetail).files
+        detail = msgspec.json.decode(self.do("version", {"ref": ref}), type=VersionDetail)
+        entry = next((file for file in detail.files if file.path == path), None)
+        if entry is None:
+            raise error_of(self._reply(self._request(ACTS["version_file"], {"ref": ref, "path": path}), again=True))
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="fourfold-client-")
-        target = Path(self._folder.name) / quote(ref, safe="@") / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        if digest_file(target) not in [f.digest for f in files if f.path == path]:
-            raise Corrupt(f"{path} of {ref} did not arrive as it was stored.", hint="Try again; then run: fourfold doctor")
+        target = Path(self._folder.name) / quote(ref, safe="@") / safe_path(path)
+        self.fetch(detail.version.ref, entry, target)
         return target
+
+    def fetch(self, ref: str, entry: FileEntry, target: Path, /) -> None:
+        """Bring a file of a version to `target`; goes on where an earlier fetch stopped. Raises Corrupt if it was changed."""
+        download(lambda offset: self._bytes(ref, entry.path, offset), entry, target, self.progress)
+
+    def _bytes(self, ref: str, path: str, offset: int) -> Iterator[bytes]:
+        """The bytes of a file from `offset` on. A connection that breaks is taken up again."""
+        breaks = 0
+        while True:
+            request = self._request(ACTS["version_file"], {"ref": ref, "path": path})
+            request.headers.update({"range": f"bytes={offset}-", "accept-encoding": "identity"})
+            try:
+                for some in self._part(request, offset):
+                    yield some
+                    offset, breaks = offset + len(some), 0
+                return
+            except httpx.TransportError as error:
+                breaks += 1
+                if breaks == BREAKS or (isinstance(error, httpx.ConnectError) and offset == 0):
+                    raise self._away(error) from error
+                time.sleep(BREAK_SECONDS)
+
+    def _part(self, request: httpx.Request, offset: int) -> Iterator[bytes]:
+        reply = self.http.send(request, stream=True)
+        try:
+            if not reply.is_success:
+                reply.read()
+                raise error_of(reply)
+            before = offset if reply.status_code == 200 else 0  # something on the way took no notice of the range
+            for some in reply.iter_bytes():  # as they come: what waits for more is lost with the line
+                yield some[before:]
+                before = max(0, before - len(some))
+        finally:
+            reply.close()
 
     # One request
 
@@ -171,7 +204,7 @@ class HttpTransport:
                         told = msgspec.json.decode(data)
                         self.progress(told["done"], told["total"], told["unit"])
             breaks += 1
-            time.sleep(1.0)
+            time.sleep(BREAK_SECONDS)
         raise NotReady(f"{self.url} went away; the work goes on when it is back.", hint="Run: fourfold jobs")
 
     def _events(self, path: str, last: str) -> Iterator[tuple[str, str, str]]:

@@ -29,6 +29,12 @@ class PreconditionFailed(Conflict):
     status: ClassVar[int] = 412
 
 
+class RangeNotSatisfiable(BadInput):
+    """A range of bytes that begins behind the end of the file."""
+
+    code, status = "range_not_satisfiable", 416
+
+
 def problem(status: int, code: str, message: str, hint: str = "") -> Response[dict[str, Any]]:
     """Problem details as a response."""
     body = {

@@ -15,6 +15,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import File
 
 from fourfold.application.acts import ACTS, Act, signature
+from fourfold.application.http.files import file_reply
 from fourfold.application.http.problems import PreconditionFailed, PreconditionRequired
 from fourfold.application.platform import Platform
 from fourfold.application.results import Job
@@ -92,7 +93,7 @@ def _do(act: Act, request: Request[Any, Any, Any], given: dict[str, Any]) -> Res
             raise PreconditionFailed(error.message, hint=error.hint) from error
         raise
     if isinstance(result, Path):
-        return File(result, filename=result.name)
+        return file_reply(result, request.headers.get("range"))
     return Response(result, status_code=act.status, headers=_etag(act, result))
 
 

@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from fourfold.application.results import FileEntry
+
 T = TypeVar("T")
 
 
@@ -15,6 +17,7 @@ class Transport(Protocol):
 
     def do(self, act: str, arguments: dict[str, Any], /) -> bytes: ...
     def file(self, ref: str, path: str, /) -> Path: ...
+    def fetch(self, ref: str, entry: FileEntry, target: Path, /) -> None: ...
     def ask(self, deployment: str, task: str, body: dict[str, Any], /) -> bytes: ...
     def close(self) -> None: ...
 

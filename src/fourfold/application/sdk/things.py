@@ -21,6 +21,7 @@ from fourfold.application.results import (
 )
 from fourfold.application.sdk import Line
 from fourfold.core.nouns import Kind, Run, RunState
+from fourfold.storage.artifacts import safe_path
 from fourfold.storage.jobs import Job, JobState
 from fourfold.storage.schedules import Schedule
 
@@ -65,6 +66,17 @@ class Things(Line):
     def version_file(self, ref: str, path: str) -> Path:
         """A file of a version, verified, in a folder of this machine: read it before the client is closed."""
         return self._transport.file(ref, path)
+
+    def fetch(self, ref: str, folder: Path | str) -> list[Path]:
+        """Bring all files of a version into a folder of this machine, verified; goes on where an earlier fetch stopped.
+
+        Raises Conflict if another file of a name is there.
+        """
+        found = self.version(ref)
+        targets = [(entry, Path(folder) / safe_path(entry.path)) for entry in found.files]
+        for entry, target in targets:
+            self._transport.fetch(found.version.ref, entry, target)
+        return [target for _, target in targets]
 
     def runs(
         self,
