@@ -114,10 +114,11 @@ def served(home: Path) -> Iterator[dict[str, Any]]:
 
 def test_two_models_are_compared(home: Path) -> None:
     other = ask_json("train", "other", "tags", "crf", "--set", "tags=upos", "--set", "max_iterations=2", home=home)
-    compared = ask_json("compare", other["name"], "words", "tags", home=home)
-    assert compared["meta"]["differences"]["accuracy"]["difference"] > 0
-    done = type_in("compare", "other", "words", "tags", home=home)
-    assert "words@1 is better: accuracy" in " ".join(done.stdout.split())
+    accuracy = ask_json("compare", other["name"], "words", "tags", home=home)["meta"]["differences"]["accuracy"]
+    assert accuracy["difference"] == pytest.approx(accuracy["second"] - accuracy["first"])
+    said = " ".join(type_in("compare", "other", "words", "tags", home=home).stdout.split())
+    assert said.startswith("figure other@1 words@1 difference from to p accuracy")
+    assert "of the difference lies in" in said
 
 
 # ---- help ----------------------------------------------------------------------------------------------------------------

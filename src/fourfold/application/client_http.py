@@ -38,7 +38,7 @@ from fourfold.storage.jobs import Job
 PREFIX = "/api/v1"
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
-TRIES = 5
+PATIENCE_SECONDS = 60.0  # with a server that says when to come back: it is starting, or loads a model
 BREAKS = 20  # of a stream of events or bytes in a row
 BREAK_SECONDS = 1.0  # between them
 MOST_SECONDS = 10.0  # that a Retry-After is obeyed for
@@ -152,9 +152,8 @@ class HttpTransport:
         """The reply, or the error that it holds. What does no harm when done twice is put again when the server says when to
         come back, and once more when the connection breaks on the way."""
         reply = self._reply(request, again=repeatable)
-        for _ in range(TRIES):
-            if not (repeatable and reply.status_code == 503 and "retry-after" in reply.headers):
-                break
+        until = time.monotonic() + PATIENCE_SECONDS
+        while repeatable and reply.status_code == 503 and "retry-after" in reply.headers and time.monotonic() < until:
             time.sleep(_seconds(reply))
             reply = self._reply(request, again=repeatable)
         if not reply.is_success:
