@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +166,37 @@ def test_a_quota_that_ends_in_the_middle_costs_nothing_twice(ledger: Ledger, acc
         assert account.quota == 99  # the third page alone
     assert len(rows(ledger, version)) == 45
     assert state(ledger).state == "ok"
+
+
+COLLECTOR = """
+import json, sys
+from pathlib import Path
+from fourfold.core.nouns import Actor
+from fourfold.data.collect import collect
+from fourfold.storage.ledger import Ledger
+ledger = Ledger.open(Path(sys.argv[1]))
+collect(ledger, Actor("key_1", "Tessa", "admin"), "tea", json.loads(sys.argv[2]))
+"""
+
+
+def test_a_killed_visit_goes_on_where_it_was(ledger: Ledger, account: Platform) -> None:
+    free = threading.Event()
+
+    def stops_at_the_third_page(path: str, headers: dict[str, str]) -> Reply:
+        if '"offset":40' in headers[":body"].replace(" ", ""):
+            free.wait(120)
+        return account(path, headers)
+
+    with serving(stops_at_the_third_page) as site:
+        wanted = spec(site, account)
+        with subprocess.Popen([sys.executable, "-c", COLLECTOR, str(ledger.home), json.dumps(wanted)]) as collector:
+            site.wait_for(4)  # a token and three pages
+            os.kill(collector.pid, signal.SIGKILL)
+        free.set()
+        version = collect(ledger, ACTOR, "tea", wanted)
+        pages = [path for path in site.asked if "batchget" in path]
+    assert len(rows(ledger, version)) == 45
+    assert len(pages) == 4  # the third page alone was asked for twice
 
 
 def test_never_silently_nothing(ledger: Ledger, account: Platform) -> None:

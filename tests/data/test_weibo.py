@@ -168,6 +168,20 @@ def test_rate_limits(ledger: Ledger, user: Platform) -> None:
         assert len(rows(ledger, collect(ledger, ACTOR, "waited", spec(site)))) == 230
 
 
+def test_a_busy_platform_is_asked_again(ledger: Ledger, user: Platform) -> None:
+    troubles = [(10001, "System error!")]
+
+    def busy_for_once(path: str, headers: dict[str, str]) -> Reply:
+        user.trouble = {"/2/statuses/user_timeline.json": troubles.pop()} if "user_timeline" in path and troubles else {}
+        return user(path, headers)
+
+    with serving(busy_for_once) as site:
+        assert len(rows(ledger, collect(ledger, ACTOR, "posts", spec(site)))) == 230
+        troubles += [(10009, "Too many pending tasks, system is busy!")] * 2
+        with pytest.raises(SourceBlocked, match="10009"):
+            collect(ledger, ACTOR, "posts", spec(site))
+
+
 def test_an_alarm_before_the_token_ends(ledger: Ledger, user: Platform, caplog: pytest.LogCaptureFixture) -> None:
     user.expire_in = 2 * 86_400
     with serving(user) as site:

@@ -22,6 +22,7 @@ POSTS, COMMENTS = 100, 50  # the most that the interface gives at once
 
 # The platform's error codes (open.weibo.com/wiki/Error_code), one line each: what state they mean, what to do.
 LIMITED = frozenset({10022, 10023, 10024})
+BUSY = frozenset({10001, 10002, 10003, 10009, 10010, 10011})  # tried again
 RENEW = "Have the account's owner authorise the application anew, and name the new token."
 CODES: dict[int, tuple[State, str]] = {
     21314: ("expired", RENEW),
@@ -36,6 +37,7 @@ CODES: dict[int, tuple[State, str]] = {
     10006: ("blocked", "The application's key is missing: check the token."),
     10013: ("blocked", "The account is no valid one any more."),
     10014: ("blocked", "The application has no right to this interface: ask for it on the open platform."),
+    **dict.fromkeys(BUSY, ("blocked", "The platform is busy: try again later; what was fetched is kept.")),
     10022: ("blocked", "The hour's requests of this machine are used up: try again later; what was fetched is kept."),
     10023: ("blocked", "The hour's requests of this user are used up: try again later; what was fetched is kept."),
     10024: ("blocked", "The hour's requests to this interface are used up: try again later; what was fetched is kept."),
@@ -269,7 +271,7 @@ class _Account:
         kept = self._asking.kept(key)
         if kept is not None:
             return decoded(kept, kind, path)
-        waited = False
+        waited, left = False, self._source.attempts - 1
         while True:
             _, reply = await self._asking.ask("GET", path, query=query, headers=self._headers())
             trouble = decoded(reply, Trouble, path)
@@ -279,10 +281,14 @@ class _Account:
                 return decoded(reply, kind, path)
             if gone and code in GONE:
                 return kind()
-            if code not in LIMITED or waited:
+            if code in BUSY and left:
+                left -= 1
+                await asyncio.sleep(self._source.retry_seconds)
+            elif code in LIMITED and not waited:
+                await asyncio.sleep(await self._reset(trouble))
+                waited = True
+            else:
                 raise self._refusal(trouble)
-            await asyncio.sleep(await self._reset(trouble))
-            waited = True
 
     async def _reset(self, trouble: Trouble) -> float:
         """Seconds until requests are allowed again. Raises NotAccepted if that is too long."""
