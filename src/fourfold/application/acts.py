@@ -86,6 +86,7 @@ ACTS = {
         Act("retire", "POST", "/deployments/{name}/retire", "deployments", etag="."),
         Act("rollback", "POST", "/deployments/{name}/rollback", "deployments", etag="."),
         Act("why", "GET", "/answers/{answer_id}/why", "answers"),
+        Act("follow", "GET", "/datasets/{dataset}/why", "answers"),
         Act("runs", "GET", "/runs", "runs"),
         Act("run", "GET", "/runs/{run_id}", "runs"),
         Act("jobs", "GET", "/jobs", "jobs"),

@@ -14,7 +14,7 @@ from fourfold.core.errors import BadInput
 
 if TYPE_CHECKING:
     from fourfold.application.client import Answer, Client
-    from fourfold.application.results import Node, Trace
+    from fourfold.application.results import Followed, Node, Trace
 
 TaskName = Literal["tag", "rank", "score", "suggest", "generate", "embed"]
 
@@ -38,19 +38,33 @@ def ask(
 
 
 def why(
-    answer: Annotated[str, Parameter(help="Id of an answer: req_…")],
+    thing: Annotated[str, Parameter(help="Id of an answer, req_…; or a dataset: name, name@3 or name@alias.")],
+    document: Annotated[
+        str | None, Parameter(help="With a dataset: a document of it, doc_…, or the path or digest of a raw file behind it.")
+    ] = None,
     /,
     *,
     text: Annotated[
         str | None, Parameter(help="What was asked, if the deployment does not keep it; - reads it.", allow_leading_hyphen=True)
     ] = None,
-    limit: Annotated[int, Parameter(help="Source documents to show.")] = 5,
+    limit: Annotated[int | None, Parameter(help="Source documents to show (5), or documents of a raw file (20).")] = None,
     common: Common = DEFAULT,
 ) -> None:
-    """Trace an answer."""
+    """Trace an answer, or follow a document."""
     with opened(common) as client:
-        trace = client.why(answer, text=_standard_input() if text == "-" else text, limit=limit)
+        if document is not None:
+            found = client.follow(thing, document, limit=limit or 20)
+            emit(common, found, lambda: print_followed(found))
+            return
+        trace = client.why(thing, text=_standard_input() if text == "-" else text, limit=limit or 5)
     emit(common, trace, lambda: print_trace(trace))
+
+
+def print_followed(found: Followed) -> None:
+    """Raw bytes, then stage by stage what changed and why it was dropped."""
+    from fourfold.application.cli_followed import print_followed
+
+    print_followed(found)
 
 
 def _standard_input() -> str:

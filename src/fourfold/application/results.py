@@ -309,3 +309,76 @@ class SearchResults(Struct):
     total: int
     note: str
     seconds: float
+
+
+class RawOrigin(Struct):
+    """The bytes that a document was made of: a file of a collected dataset, whether it still is what its digest says, what lies
+    within it (`place`, of an archive), the line at which the document begins, and some text from there.
+    """
+
+    dataset: str
+    path: str
+    place: str
+    line: int | None
+    digest: str
+    size_bytes: int
+    verified: bool
+    format: str
+    encoding: str
+    excerpt: str
+
+
+class DocumentDrop(Struct):
+    """Why a document, or a line of a raw file that became none, goes no further."""
+
+    step: str
+    reason: str
+    detail: str = ""
+    line: int | None = None
+
+
+class DocumentChange(Struct):
+    """What a step made of a column of a document. `diff`: what stayed (=), went (-) and came (+), in order."""
+
+    step: str
+    column: str
+    before: Any
+    after: Any
+    diff: list[tuple[str, str]]
+
+
+class DocumentStage(Struct):
+    """A dataset that a document passed, and what became of it there."""
+
+    dataset: str
+    verb: str
+    run: str
+    doc_id: str
+    state: Literal["collected", "unchanged", "changed", "dropped"]
+    changes: list[DocumentChange]
+    drop: DocumentDrop | None = None
+
+
+class DocumentWay(Struct):
+    """The way of a document from its raw bytes on. `final`: its row in the last of the datasets; null if it was dropped."""
+
+    doc_id: str
+    raw: RawOrigin | None
+    stages: list[DocumentStage]
+    final: dict[str, Any] | None
+
+
+class Followed(Struct):
+    """The way of a document to a dataset; or, of a raw file, the ways of all that came of it (`documents` in all), and what in
+    it became no document (`lost` in all).
+    """
+
+    dataset: str
+    thing: str
+    raw: RawOrigin | None
+    ways: list[DocumentWay]
+    documents: int
+    drops: list[DocumentDrop]
+    lost: int
+    note: str
+    seconds: float

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fourfold.application.results import Trace
+from fourfold.application.results import Followed, Trace
 from fourfold.application.sdk import Line
 from fourfold.compute.tasks import TASKS, Embedded, Generated, Ranked, Scored, Suggested, Tagged
 from fourfold.core.errors import BadSpec, did_you_mean
@@ -54,3 +54,9 @@ class Asking(Line):
     def why(self, answer_id: str, *, text: str | None = None, limit: int = 5) -> Trace:
         """The chain from an answer down to source documents. `text`: the input, where the deployment does not keep it."""
         return self._do("why", {"answer_id": answer_id, "text": text, "limit": limit}, Trace)
+
+    def follow(self, dataset: str, thing: str, *, limit: int = 20) -> Followed:
+        """The way of a document from raw bytes to a dataset, each change as a diff and each drop with its reason; or, where
+        `thing` is the path or digest of a raw file, the ways of the documents that came of it.
+        """
+        return self._do("follow", {"dataset": dataset, "thing": thing, "limit": limit}, Followed)
