@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from fourfold.application import answers
 from fourfold.application.results import Trace
 from fourfold.application.serving.bodies import hash_text
 from fourfold.application.serving.request_log import Closed, Opened, RequestLog
+from fourfold.application.trace_tree import trace_tree
+from fourfold.compute.predict import predict
 from fourfold.compute.tasks import TextInput
 from fourfold.compute.train import train
 from fourfold.core.errors import BadInput
@@ -116,3 +120,15 @@ def test_an_erased_dataset_ends_the_trace_and_leaves_no_index_behind(ledger, mod
     assert (texts(trace), receipt.receipt in trace.note) == ([], True)
     answers.warm(ledger, model)
     assert not list((ledger.home / "cache" / "search").glob("*-*"))
+
+
+def test_a_model_that_learnt_from_a_model_says_from_which(ledger, model):
+    texts_of = predict(ledger, OWNER, "written", model, ledger.version("learnt"), task="generate", options={"seed": 1})
+    student = train(ledger, OWNER, "student", texts_of, FAMILY)
+    trace = answers.why(ledger, answered(ledger, student, "the kettle boils"), text=None, limit=5)
+    datasets = {node.id: node.detail for node in trace.trace if node.kind == "dataset"}
+    assert datasets["written@1"]["models"] == ["phrases@1"]
+    assert "models" not in datasets["learnt@1"]
+    console = Console(width=200, file=StringIO())
+    console.print(trace_tree(trace))
+    assert "predict by phrases@1, 40 documents" in console.file.getvalue()  # type: ignore[attr-defined]

@@ -121,6 +121,15 @@ def test_two_models_are_compared(home: Path) -> None:
     assert "of the difference lies in" in said
 
 
+def test_rows_pass_through_a_model(home: Path) -> None:
+    made = ask_json("predict", "guessed", "words", "tickets", "--split", "dev", home=home)
+    assert (made["kind"], made["meta"]["model"], made["meta"]["task"]) == ("dataset", "words@1", "tag")
+    row = ask_json("documents", "guessed", "--limit", "1", home=home)["rows"][0]
+    assert len(row["predicted_labels"]) == len(row["predicted_tokens"]) > 0
+    refused = ask_json("predict", "guessed", "words", "tickets", "--task", "chat", home=home, code=2)
+    assert "words@1 does not chat" in refused["error"]["message"]
+
+
 # ---- help ----------------------------------------------------------------------------------------------------------------
 
 

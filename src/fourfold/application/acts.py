@@ -77,6 +77,7 @@ ACTS = {
         Act("train", "POST", "/models/train", "models", long=True),
         Act("evaluate", "POST", "/models/evaluate", "models", long=True),
         Act("compare", "POST", "/models/compare", "models", long=True),
+        Act("predict", "POST", "/models/predict", "models", long=True),
         Act("promote", "POST", "/aliases/promote", "aliases"),
         Act("aliases", "GET", "/aliases", "aliases"),
         Act("alias", "GET", "/aliases/{name}/{alias}", "aliases"),

@@ -153,6 +153,9 @@ def _dataset_node(ledger: Ledger, dataset: Version) -> Node:
     detail = {"verb": run.verb, "run": run.id, "rows": dataset.meta.get("rows"), "inputs": list(run.inputs)}
     if "annotation" in dataset.meta:
         detail["annotation"] = dataset.meta["annotation"]
+    models = [v.ref for v in ledger.inputs(dataset) if v.kind == "model"]
+    if models:
+        detail["models"] = models  # whose words these are: of a prediction, or of labels that a model proposed
     return Node("dataset", dataset.ref, dataset.digest, detail)
 
 

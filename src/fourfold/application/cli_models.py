@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from fourfold.application.cli_common import DEFAULT, Common, emit, opened
 from fourfold.application.cli_data import Dataset, Name, Set, made
-from fourfold.application.cli_specs import part
+from fourfold.application.cli_specs import part, settings
 
 Model = Annotated[str, Parameter(help="A model: name, name@3 or name@alias.")]
 
@@ -75,6 +75,26 @@ def compare(
         line(f"Run: fourfold show {version.ref}", style="dim")
 
     emit(common, version, text)
+
+
+def predict(
+    name: Name,
+    model: Model,
+    dataset: Dataset,
+    /,
+    *,
+    task: Annotated[str | None, Parameter(help="What the model is asked for. Default: the first task that it serves.")] = None,
+    column: Annotated[str, Parameter(help="The column of texts. Default: text.")] = "text",
+    split: Annotated[Literal["train", "dev", "test", "all"], Parameter(help="The rows to predict. Default: all.")] = "all",
+    set: Set = (),
+    common: Common = DEFAULT,
+) -> None:
+    """Pass the rows of a dataset through a model."""
+    options = settings(set)
+    with opened(common) as client:
+        asked = {"task": task, "column": column, "split": None if split == "all" else split}
+        version = client.predict(name, model, dataset, **asked, options=options)
+    made(common, version, f"fourfold documents {version.ref}")
 
 
 def promote(

@@ -78,7 +78,8 @@ def _report(detail: Mapping[str, Any]) -> str:
 
 
 def _dataset(detail: Mapping[str, Any]) -> str:
-    return f"{detail['verb']}, {detail.get('rows', 0):,} documents"
+    by = f" by {', '.join(detail['models'])}" if detail.get("models") else ""
+    return f"{detail['verb']}{by}, {detail.get('rows', 0):,} documents"
 
 
 ABOUT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from fourfold.application.results import AliasDetail, Spec
 from fourfold.application.sdk import Line
@@ -47,6 +47,21 @@ class Models(Line):
         """Judge two models on the same rows of a dataset: a report with each figure's difference, its interval and p."""
         given = {"first": first, "second": second, "dataset": dataset, "split": split, "name": name, "final": final}
         return self._do("compare", given, Version)
+
+    def predict(
+        self,
+        name: str,
+        model: str,
+        dataset: str,
+        *,
+        task: str | None = None,
+        column: str = "text",
+        split: Literal["train", "dev", "test"] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Version:
+        """Pass the rows of a dataset (None: of all its splits) through a model: a dataset with what it says of each."""
+        given = {"name": name, "model": model, "dataset": dataset, "task": task, "column": column}
+        return self._do("predict", {**given, "split": split, "options": options}, Version)
 
     def promote(
         self, version: str, alias: str, *, gates: Sequence[str] = (), report: str | None = None, reason: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from fourfold.application import lifecycle, look
 from fourfold.application.permissions import action
@@ -84,6 +84,34 @@ class Models(Hand):
             split=split or "all",
             name=name,
             final=final,
+            progress=self.progress,
+        )
+
+    @action("make")
+    def predict(
+        self,
+        name: str,
+        model: str,
+        dataset: str,
+        *,
+        task: str | None = None,
+        column: str = "text",
+        split: Literal["train", "dev", "test"] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Version:
+        """Pass the rows of a dataset (null: of all its splits) through a model: a dataset with what it says of each."""
+        from fourfold.compute.predict import predict
+
+        return predict(
+            self.ledger,
+            self.actor,
+            name,
+            self.ledger.version(model),
+            self.ledger.version(dataset),
+            task=task,
+            column=column,
+            split=split or "all",
+            options=options,
             progress=self.progress,
         )
 
