@@ -186,6 +186,8 @@ def test_a_feed_that_fails_is_told_and_the_others_go_on(ledger: Ledger) -> None:
         pages["/a"] = Reply(b"<html>Please sign in</html>")
         with pytest.raises(SourceBlocked, match="No feed answered"):
             collect(ledger, ACTOR, "news", settings(*urls))
+        hints = {one.code: one.next for one in known(ledger.home / "sources" / "connections")}
+        assert "sign-in" in hints["status_403"] and "sign-in" in hints["not_feed"]
     assert ledger.version("news").ref == version.ref  # no version without rows, and none of old rows alone
 
 

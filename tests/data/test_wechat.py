@@ -227,6 +227,7 @@ def test_replies_that_are_none(ledger: Ledger, account: Platform) -> None:
         assert len(site.asked) == 2
     with serving(account) as site, pytest.raises(NoAnswer, match="not a public address"):
         collect(ledger, ACTOR, "tea", spec(site, account, allow=[]))
+    assert (state(ledger).state, state(ledger).code) == ("blocked", "no_answer")
 
 
 def test_no_secret_reaches_the_ledger_the_log_or_an_error(

@@ -203,7 +203,7 @@ def test_never_silently_nothing(ledger: Ledger, user: Platform) -> None:
         with pytest.raises(BadInput, match="40 posts, and gave none"):
             collect(ledger, ACTOR, "posts", spec(site))
         with pytest.raises(SourceBlocked, match="21335"):
-            collect(ledger, ACTOR, "posts", spec(site, uid="42"))
+            collect(ledger, ACTOR, "posts", spec(site, uid=42))
     with serving(lambda path, headers: Reply(b"<html>")) as site, pytest.raises(NoAnswer):
         collect(ledger, ACTOR, "posts", spec(site))
 

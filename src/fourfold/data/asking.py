@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from fourfold.core.errors import BadInput, BadSpec
-from fourfold.data.connections import State
+from fourfold.data.connections import Connection, State
 from fourfold.data.egress import Egress, EgressRefused, networks_of
 from fourfold.data.fetching import AGAIN, MAX_WAIT_SECONDS, Fetched, Store
 
@@ -156,6 +156,13 @@ class Asking:
             return reply.status_code, reply.headers.get("retry-after", ""), bytes(body)
         finally:
             await reply.aclose()
+
+
+def trouble(source: str, account: str, error: NotAccepted | NoAnswer, at: float) -> Connection:
+    """What a failed visit means for the connection."""
+    if isinstance(error, NotAccepted):
+        return Connection(source, account, error.state, at, at, code=error.said_code, detail=error.said, next=error.hint)
+    return Connection(source, account, "blocked", at, at, code=error.code, detail=error.message, next=error.hint)
 
 
 def decoded(body: bytes, kind: Any, where: str) -> Any:

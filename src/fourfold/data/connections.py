@@ -91,6 +91,16 @@ def refused(connection: Connection, message: str) -> FourfoldError:
     return kind(message, hint=connection.next)
 
 
+def what_to_do(code: str) -> str:
+    """The next step after an address did not answer as it should."""
+    known = {
+        "egress_refused": "If this address is meant, name it in allow.",
+        "disallowed": "The site's robots.txt asks not to be read: ask its owner.",
+        "not_feed": "Look at the address in a browser: it may want a sign-in, which this source does not do.",
+    }
+    return known.get(code, "Check the address, or try again later.") if code else ""
+
+
 def when(seconds: float) -> str:
     """A moment as people read it, in UTC."""
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M} UTC"
@@ -99,7 +109,7 @@ def when(seconds: float) -> str:
 def told(connection: Connection) -> str:
     """What there is to say of a connection in one line."""
     if connection.state in ("expired", "blocked") and connection.detail:
-        return f"{connection.code} {connection.detail}".strip()
+        return f"{connection.code} {connection.detail}".strip().rstrip(".")
     if connection.expires_at is None:
         return ""
     return f"{'expired' if connection.state == 'expired' else 'expires'} {when(connection.expires_at)}"

@@ -12,7 +12,7 @@ import msgspec
 from fourfold import __version__
 from fourfold.core.errors import BadSpec
 from fourfold.core.fingerprint import digest_bytes
-from fourfold.data.connections import Connection, State, note, refused
+from fourfold.data.connections import Connection, State, note, refused, what_to_do
 from fourfold.data.egress import Egress, networks_of
 from fourfold.data.feeds import Cut, cut, entry_of, text_of_feed
 from fourfold.data.fetching import Fetched, Fetcher, Manners, Store, validators_of
@@ -151,7 +151,7 @@ def _judge(visit: Visit, answers: dict[str, Answer]) -> None:
     failed = []
     for url, answer in answers.items():
         state: State = "blocked" if answer.trouble else "ok"
-        next = (NOT_PUBLIC if answer.found.status in BLOCKED else "Check the address.") if answer.trouble else ""
+        next = NOT_PUBLIC if answer.found.status in BLOCKED else what_to_do(answer.trouble)
         at = visit.now()
         connection = Connection(
             "feed", url, state, at, at, code=answer.trouble, detail=answer.found.detail, next=next

@@ -13,7 +13,7 @@ import msgspec
 
 from fourfold import __version__
 from fourfold.core.errors import BadSpec
-from fourfold.data.connections import Connection, State, note
+from fourfold.data.connections import Connection, State, note, what_to_do
 from fourfold.data.crawl import Bounds, Crawl
 from fourfold.data.egress import Egress, networks_of
 from fourfold.data.fetching import Fetched, Fetcher, Manners, Store, validators_of
@@ -118,9 +118,8 @@ class Web:
             found = crawl.pages.get(url)
             reason = crawl.refused.get(url, "") or (found.reason if found is not None and found.reason != "redirect" else "")
             state: State = "blocked" if reason else "ok"
-            next = "Check the address, and the site's robots.txt." if reason else ""
             detail, at = found.detail if found is not None else "", visit.now()
-            note(visit.connection, Connection("web", url, state, at, at, code=reason, detail=detail, next=next))
+            note(visit.connection, Connection("web", url, state, at, at, code=reason, detail=detail, next=what_to_do(reason)))
 
     async def _crawl(self, visit: Visit, before: dict[str, Remembered]) -> Crawl:
         manners = Manners(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from fourfold.core.errors import BadInput, BadSpec
-from fourfold.data.asking import Asking, NotAccepted, Pace, decoded, file_name
+from fourfold.data.asking import Asking, NoAnswer, NotAccepted, Pace, decoded, file_name, trouble
 from fourfold.data.connections import DAY, Connection, State, end_of, note, refused, secret
 from fourfold.data.egress import networks_of
 from fourfold.data.fetching import Store
@@ -122,14 +122,11 @@ class Wechat:
         store = Store(visit.state)
         try:
             found = asyncio.run(self._all(visit, store, before))
-        except NotAccepted as error:
-            at = visit.now()
-            said = Connection(
-                "wechat", self.app_id, error.state, at, at, code=error.said_code, detail=error.said, next=error.hint
-            )
-            raise refused(
-                note(visit.connection, said), f"The account {self.app_id} cannot be asked: {error.message}"
-            ) from error
+        except (NotAccepted, NoAnswer) as error:
+            said = note(visit.connection, trouble("wechat", self.app_id, error, visit.now()))
+            if isinstance(error, NoAnswer):
+                raise
+            raise refused(said, f"The account {self.app_id} cannot be asked: {error.message}") from error
         if not found:
             store.forget()  # nothing yet: the next visit looks anew
         self._answered(visit)

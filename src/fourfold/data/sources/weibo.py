@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from fourfold.core.errors import BadInput, BadSpec
-from fourfold.data.asking import Asking, NotAccepted, Pace, decoded
+from fourfold.data.asking import Asking, NoAnswer, NotAccepted, Pace, decoded, trouble
 from fourfold.data.connections import DAY, Connection, State, note, refused, secret
 from fourfold.data.egress import networks_of
 from fourfold.data.fetching import Store
@@ -105,7 +105,7 @@ class Weibo:
     token_env: str = ""  # the environment variable that holds the access token
     token_file: str = ""
     timelines: tuple[Timeline, ...] = ("user",)
-    uid: str = ""  # whose posts; default: those of the user who authorised
+    uid: int | str = ""  # whose posts; default: those of the user who authorised
     comments: bool = False
     comment_days: float = 30.0  # a post's comments are asked for that long after it was first seen
     max_posts: int = 2_000  # of one timeline and visit
@@ -145,10 +145,11 @@ class Weibo:
         account = _Account(self, asking, token)
         try:
             new, memory = asyncio.run(self._all(visit, account, before))
-        except NotAccepted as error:
-            at, name = visit.now(), account.name
-            said = Connection("weibo", name, error.state, at, at, code=error.said_code, detail=error.said, next=error.hint)
-            raise refused(note(visit.connection, said), f"The account {name} cannot be asked: {error.message}") from error
+        except (NotAccepted, NoAnswer) as error:
+            said = note(visit.connection, trouble("weibo", account.name, error, visit.now()))
+            if isinstance(error, NoAnswer):
+                raise
+            raise refused(said, f"The account {account.name} cannot be asked: {error.message}") from error
         if not new and not before.files:
             store.forget()  # nothing yet: the next visit looks anew
         files = {path: visit.now() for path in new}
@@ -234,8 +235,8 @@ class _Account:
 
     def __init__(self, source: Weibo, asking: Asking, token: str) -> None:
         self._source, self._asking, self._token = source, asking, token
-        self.uid = source.uid
-        self.name = source.uid or source.token_env or source.token_file
+        self.uid = str(source.uid)
+        self.name = str(source.uid) or source.token_env or source.token_file
         self.left_out: list[tuple[str, str]] = []  # timelines with more posts than were wanted
         self.close, self.forget = asking.close, asking.forget
 
