@@ -18,11 +18,15 @@ from hypothesis import settings
 from tests.faults.postgres import Pair, programs
 from tests.faults.swift import CannotInstall, Swift
 from tests.faults.swift import python as swift_python
+from tests.guard import no_unpickling
 
 settings.register_profile("fourfold", deadline=None)  # speed belongs in bench/
 settings.load_profile("fourfold")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+GUARD = Path(no_unpickling.__file__).parent
+UNPICKLED = pytest.StashKey[Path]()
 
 # Minutes that the tests of a room may take on two cores; docs/testing.md explains them.
 BUDGET_MINUTES = {"core": 1, "storage": 4, "data": 3, "compute": 5, "application": 5, "faults": 2, "house": 2}
@@ -41,6 +45,32 @@ GET = {
     "may read every": "run the tests as another user than root",
     "fastapi": "pip install 'fourfold[bench]'",
 }
+
+
+# ---- nothing is unpickled -----------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """From now on whatever unpickles raises and is written down, here and in every process that tests start."""
+    file = Path(tempfile.mkdtemp(prefix="fourfold-guard-")) / "unpickled"
+    file.touch()
+    os.environ[no_unpickling.FILE] = str(file)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(GUARD), os.environ.get("PYTHONPATH"))))
+    no_unpickling.forbid()
+    config.stash[UNPICKLED] = file
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A run in which something was unpickled has failed, even if what was raised was swallowed."""
+    if session.config.stash[UNPICKLED].read_text() and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the record, which was shown."""
+    if file := config.stash.get(UNPICKLED, None):
+        shutil.rmtree(file.parent)
 
 
 @pytest.fixture(scope="session")
@@ -252,6 +282,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     seconds: defaultdict[str, float] = defaultdict(float)
     for report in reports:
         seconds[room_of(report.nodeid)] += report.duration
+    if unpickled := terminalreporter.config.stash[UNPICKLED].read_text():
+        terminalreporter.section("something was unpickled", red=True)
+        terminalreporter.line(unpickled)
     terminalreporter.section("seconds per room")
     for room in (room for room in BUDGET_MINUTES if room in seconds):
         budget = BUDGET_MINUTES[room] * 60

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 PACKAGES = ("swift==2.38.3", "eventlet==0.41.3", "pyeclib==1.8.0", "xattr==1.3.0", "setuptools<81")
-# -P: else this folder's swift.py stands before the package
+# -E and -P: neither the guard of these tests nor this folder's swift.py shall stand before Swift's own
 SERVER = Path(__file__).with_name("swift_server.py")
 ACCESS_KEY, SECRET_KEY, REGION = "test:tester", "testing", "us-east-1"
 
@@ -37,8 +37,8 @@ def python() -> Path:
     with open(cache / "swift.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (environment / "complete").exists():
-            pip = [found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
-            for command in ([sys.executable, "-m", "venv", "--clear", environment], pip):
+            pip = [found, "-E", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
+            for command in ([sys.executable, "-E", "-m", "venv", "--clear", environment], pip):
                 done = subprocess.run(command, capture_output=True, text=True)
                 if done.returncode != 0:
                     raise CannotInstall((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
@@ -54,7 +54,7 @@ class Swift:
         self.url = f"http://127.0.0.1:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run([python, "-P", SERVER, "prepare", folder, str(self.port)], capture_output=True, text=True)
+        done = subprocess.run([python, "-EP", SERVER, "prepare", folder, str(self.port)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         self._start("proxy", "proxy")
         for node in (1, 2, 3):
@@ -110,7 +110,7 @@ class Swift:
     def _start(self, name: str, *arguments: str) -> None:
         act, *rest = arguments
         with open(self.folder / f"{name}.log", "ab") as log:
-            command = [self.python, "-P", "-W", "ignore", SERVER, act, self.folder, *rest]
+            command = [self.python, "-EP", "-W", "ignore", SERVER, act, self.folder, *rest]
             self.processes[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _wait(self, port: int) -> None:

@@ -56,7 +56,8 @@ class Home:
 
     def up(self, **settings: str) -> None:
         """Start the supervisor, with FOURFOLD_* variables, and wait until everything that is deployed answers."""
-        environment = {**os.environ, "PYTHONPATH": str(SUPPORT), "OMP_NUM_THREADS": "1", **settings}
+        path = os.pathsep.join((str(SUPPORT), os.environ["PYTHONPATH"]))
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **settings}
         self.process = subprocess.Popen([sys.executable, "-c", SERVE, str(self.folder)], env=environment)
         until(lambda: self.address != "")
         until(lambda: self.get("/readyz").status_code == 200)
