@@ -27,7 +27,6 @@ from fourfold.storage import annotation_projects as projects
 from fourfold.storage import annotation_queue as queue
 from fourfold.storage.annotation_projects import Annotation, AnnotationItem, Order, Place
 from fourfold.storage.annotation_queue import Answer
-from fourfold.storage.leases import clock
 from fourfold.storage.ledger import Ledger
 
 LONGEST = 20_000  # characters of a guideline or comment
@@ -72,8 +71,9 @@ def hand_out(ledger: Ledger, actor: Actor, name: str, limit: int) -> Handed:
     """The next items for a person: those that they hold, then new ones. Nobody else is given them meanwhile."""
     with ledger.write() as connection:
         held = queue.take(connection, name, actor.id, limit)
+    with ledger.database.read() as connection:
         project = projects.one(connection, name)
-        counts = projects.counts(connection, name, clock(connection))
+        left = projects.count_open(connection, name)
     rows = rows_of(ledger, project, [h.item for h in held])
     items = [
         ItemToLabel(
@@ -82,7 +82,7 @@ def hand_out(ledger: Ledger, actor: Actor, name: str, limit: int) -> Handed:
         )
         for h in held
     ]  # fmt: skip
-    return Handed(items, counts.open)
+    return Handed(items, left)
 
 
 def keep(

@@ -185,6 +185,12 @@ def counts(connection: sa.Connection, name: str, now: float) -> Counts:
     return Counts(sum(by_state.values()), **of_states, held=held, suggested=suggested, answers=answered)
 
 
+def count_open(connection: sa.Connection, name: str) -> int:
+    """How many items still want answers."""
+    i = schema.annotation_item.c
+    return connection.execute(sa.select(sa.func.count()).where(i.annotation == name, i.state == "open")).scalar_one()
+
+
 def set_state(connection: sa.Connection, actor: str, name: str, state: AnnotationState) -> Annotation:
     """Close a project, or open it again. Raises Erased."""
     if one(connection, name, lock=True).state == "erased":

@@ -56,9 +56,9 @@ class Preference:
         )
 
     def to_studio(self, value: Value, row: Row) -> list[dict[str, Any]]:
-        """Label Studio has no tie: one has no region."""
+        """Label Studio has no tie: one has no region. A region names the first of the two texts, as its own SDK has it."""
         side = {"a": "left", "b": "right"}.get(value["preferred"])
-        region = {"from_name": "answer", "to_name": "a,b", "type": "pairwise", "value": {"selected": side}}
+        region = {"from_name": "answer", "to_name": "a", "type": "pairwise", "value": {"selected": side}}
         return [region] if side else []
 
     def from_studio(self, regions: Sequence[Mapping[str, Any]], row: Row) -> Value:
