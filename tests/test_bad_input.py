@@ -76,7 +76,8 @@ class Refusals:
 def left(home: Path) -> tuple[list[str], list[str], list[str]]:
     """Versions, working folders and open runs of a home."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("FOURFOLD_PORT", raising=False)  # what a test set wrongly is for the command alone
+        for setting in ("FOURFOLD_PORT", "FOURFOLD_DATABASE"):  # what a test set wrongly is for the command alone
+            patch.delenv(setting, raising=False)
         ledger = Ledger.open(home)
     try:
         versions = [version.ref for version in ledger.versions(limit=1000)]

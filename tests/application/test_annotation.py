@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from tests.application.test_answers import answered
 from tests.application.test_client import served
 
 from fourfold.application import answers
 from fourfold.application.cli import run
 from fourfold.application.http.app import management_app
+from fourfold.application.trace_tree import trace_tree
 from fourfold.client import Client
 from fourfold.core.errors import BadInput, Conflict, NotFound, NotPermitted
 from fourfold.data.annotation_results import Disagreement
@@ -107,6 +109,10 @@ def test_a_project_from_the_first_document_to_a_model_and_back(home: Path, peopl
     assert document.detail["annotation"]["guideline"] == 1
     assert document.detail["annotation"]["annotators"]
     assert [node.id for node in trace.trace if node.kind == "dataset"] == ["labelled@1", "letters@1"]
+    shown = Console(width=200, color_system=None)
+    with shown.capture() as printed:
+        shown.print(trace_tree(trace))
+    assert "annotate, 12 documents; people: 27 answers of 3, guideline 1" in printed.get()
 
 
 def test_an_annotator_may_label_and_nothing_else(people: dict[str, Client]) -> None:

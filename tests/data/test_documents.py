@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import sys
+import warnings
 import zipfile
 from email.message import EmailMessage
 from pathlib import Path
@@ -285,6 +286,24 @@ def test_links_and_broken_archives() -> None:
     locked[6] |= 1
     locked[locked.index(b"PK\x01\x02") + 8] |= 1
     assert [m.reason for m in Zip()(bytes(locked)) if isinstance(m, Member)] == ["password"]
+
+
+def test_a_zip_of_one_name_twenty_thousand_times() -> None:
+    out = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(out, "w") as archive:
+        for _ in range(20_000):
+            archive.writestr("a.txt", b"x")
+        archive.writestr("a~2.txt", b"y")
+    names = [member.path for member in Zip()(out.getvalue()) if isinstance(member, Member)]
+    assert names[:3] == ["a.txt", "a~2.txt", "a~3.txt"]
+    assert names[-2:] == ["a~20000.txt", "a~2~2.txt"]
+    assert len(set(names)) == 20_001
+
+
+def test_a_compression_that_is_not_known() -> None:
+    data = bytearray(make.zipped({"a.txt": b"secret"}))
+    data[8] = data[data.index(b"PK\x01\x02") + 10] = 99
+    assert [m.reason for m in Zip()(bytes(data)) if isinstance(m, Member)] == ["unreadable"]
 
 
 def test_names_of_chinese_zip_programs() -> None:

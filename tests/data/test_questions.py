@@ -38,7 +38,7 @@ def test_a_classification():
         asked.check({"label": "refund", "sure": True}, ENGLISH)
 
 
-@pytest.mark.parametrize("labels", [[], ["a", "a"], ["a", " "]])
+@pytest.mark.parametrize("labels", [[], ["a", "a"], ["a", " "], ["a", "b\0"], ["a", "\udc80"]])
 def test_labels_are_different_and_not_blank(labels):
     for name in ("classification", "spans"):
         with pytest.raises(BadSpec, match="labels is a list of different labels"):
@@ -113,6 +113,8 @@ def test_a_text():
     assert asked.units({"text": " a\n b "}, ENGLISH) == {"text": "a b"}
     with pytest.raises(BadInput, match="text has 11 characters, more than 10"):
         asked.check({"text": "elevenelven"}, ENGLISH)
+    with pytest.raises(BadInput, match="text holds broken characters"):
+        asked.check({"text": "a\udc80"}, ENGLISH)
     for blank in ("", " \n", None, 3):
         with pytest.raises(BadInput, match="text is blank"):
             asked.check({"text": blank}, ENGLISH)

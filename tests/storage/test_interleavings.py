@@ -273,6 +273,7 @@ def play(folder: Path, seed: int, steps: int, plant: Callable[[pytest.MonkeyPatc
 def test_some_interleavings_lose_nothing_and_leave_nothing(folder):
     for seed in range(25):
         play(folder, seed, 6)
+    assert list(folder.iterdir()) == []  # each was played to its end
 
 
 def test_some_interleavings_that_hypothesis_chooses_lose_nothing_and_leave_nothing(folder):

@@ -69,11 +69,13 @@ def publish_side_by_side(ledger: Ledger, url: str, each: int) -> None:
 
 def test_eight_publish_at_once(ledger, database_url):
     publish_side_by_side(ledger, database_url, 2)
+    assert len(ledger.versions(limit=1000)) == 16
 
 
 @pytest.mark.soak
 def test_eight_publish_at_once_for_long(ledger, database_url):
     publish_side_by_side(ledger, database_url, 50)
+    assert len(ledger.versions(limit=1000)) == 400
 
 
 # ---- a server that crashes --------------------------------------------------------------------------------------------------

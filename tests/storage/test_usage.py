@@ -39,3 +39,12 @@ def test_bytes_growth_and_the_day_a_store_fills(ledger, publish, tmp_path, monke
     home, copying = found.stores
     assert (home.chunks, home.stored_bytes, home.full_at) == (3, 800, pytest.approx(now + 100 * DAY))
     assert (copying.chunks, copying.stored_bytes) == (0, 0)
+
+
+def test_what_fills_in_ages_has_no_date(ledger, publish, monkeypatch):
+    publish("words", "x")
+    monkeypatch.setattr(ledger.blobs.opened["home"], "free_bytes", lambda: 10**15)
+    (home,) = usage(ledger.database, ledger.blobs).stores
+    assert (home.free_bytes, home.full_at) == (10**15, None)
+    monkeypatch.setattr(ledger.blobs.opened["home"], "free_bytes", lambda: 1)
+    assert usage(ledger.database, ledger.blobs).stores[0].full_at is not None

@@ -28,6 +28,7 @@ for each in (
     annotate.command(each)
 
 
+@annotate.command(name="list")
 @annotate.default
 def projects(*, common: Common = DEFAULT) -> None:
     """List annotation projects.
@@ -45,15 +46,6 @@ def projects(*, common: Common = DEFAULT) -> None:
         table(head, rows, empty="No project yet. Run: fourfold annotate create NAME DATASET --question …")
 
     emit(common, found, text)
-
-
-@annotate.command(name="list")
-def list_projects(*, common: Common = DEFAULT) -> None:
-    """The same as without a word.
-
-    Example: fourfold annotate list
-    """
-    projects(common=common)
 
 
 @annotate.command

@@ -118,7 +118,7 @@ COMMANDS = (
     Command("jobs", "cli_look:jobs", "Look",
             "List jobs: long acts that were asked for over HTTP.",
             "fourfold jobs --state running"),
-    Command("cancel", "cli_look:cancel", "Look",
+    Command("cancel", "cli_jobs:cancel", "Look",
             "Stop a job; what it began leaves nothing.",
             "fourfold cancel job_01k…"),
     Command("retry", "cli_jobs:retry", "Look",

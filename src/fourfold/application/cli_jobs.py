@@ -1,8 +1,8 @@
-"""Commands on jobs: retry, queue, schedules, schedule, unschedule."""
+"""Commands on jobs: cancel, retry, queue, schedules, schedule, unschedule."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
@@ -10,20 +10,34 @@ from cyclopts import Parameter
 from fourfold.application.cli_common import DEFAULT, Common, emit, opened
 from fourfold.core.errors import BadSpec
 
+if TYPE_CHECKING:
+    from fourfold.application.results import Job
+
 Name = Annotated[str, Parameter(help="Name of the schedule.")]
 
 
-def retry(job: Annotated[str, Parameter(help="Id of the job.")], /, *, common: Common = DEFAULT) -> None:
+OneJob = Annotated[str, Parameter(help="Id of the job.")]
+
+
+def cancel(job: OneJob, /, *, common: Common = DEFAULT) -> None:
+    """Stop a job."""
+    with opened(common) as client:
+        _told(common, client.cancel(job))
+
+
+def retry(job: OneJob, /, *, common: Common = DEFAULT) -> None:
     """Queue a failed or cancelled job again."""
     with opened(common) as client:
-        found = client.retry(job)
+        _told(common, client.retry(job))
 
+
+def _told(common: Common, job: Job) -> None:
     def text() -> None:
         from fourfold.application.cli_print import line
 
-        line(found.id, found.act, found.state)
+        line(job.id, job.act, job.state)
 
-    emit(common, found, text)
+    emit(common, job, text)
 
 
 def queue(

@@ -16,6 +16,7 @@ RoleName = Literal["reader", "annotator", "developer", "operator", "approver", "
 keys = App(name="keys", help_format="plaintext")
 
 
+@keys.command(name="list")
 @keys.default
 def all_keys(*, common: Common = DEFAULT) -> None:
     """List API keys.
@@ -33,15 +34,6 @@ def all_keys(*, common: Common = DEFAULT) -> None:
         table(head, rows, empty="No key yet. Run: fourfold keys create NAME --role reader")
 
     emit(common, found, text)
-
-
-@keys.command(name="list")
-def list_keys(*, common: Common = DEFAULT) -> None:
-    """List API keys, the revoked included.
-
-    Example: fourfold keys list
-    """
-    all_keys(common=common)
 
 
 @keys.command

@@ -1,4 +1,4 @@
-"""Commands that look things up: versions, runs, jobs, show; and cancel, which stops what jobs shows."""
+"""Commands that look things up: versions, runs, jobs, show."""
 
 from __future__ import annotations
 
@@ -109,19 +109,6 @@ def jobs(
         _more(page.next_cursor)
 
     emit(common, page, text)
-
-
-def cancel(job: Annotated[str, Parameter(help="Id of the job.")], /, *, common: Common = DEFAULT) -> None:
-    """Stop a job."""
-    with opened(common) as client:
-        found = client.cancel(job)
-
-    def text() -> None:
-        from fourfold.application.cli_print import line
-
-        line(found.id, found.act, found.state)
-
-    emit(common, found, text)
 
 
 def fetch(

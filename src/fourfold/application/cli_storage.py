@@ -13,6 +13,7 @@ storage = App(name="storage", help_format="plaintext")
 Name = Annotated[str, Parameter(help="Name of the store.")]
 
 
+@storage.command(name="list")
 @storage.default
 def usage(*, common: Common = DEFAULT) -> None:
     """Bytes per name, version and store, growth, and the date a store fills.
@@ -37,15 +38,6 @@ def usage(*, common: Common = DEFAULT) -> None:
         line(f"Grows by {size(found.bytes_per_day)} a day; {found.acknowledgements} of {len(found.stores)} stores acknowledge.")
 
     emit(common, found, text)
-
-
-@storage.command(name="list")
-def list_storage(*, common: Common = DEFAULT) -> None:
-    """The same as without a word.
-
-    Example: fourfold storage list
-    """
-    usage(common=common)
 
 
 @storage.command

@@ -79,7 +79,12 @@ def _report(detail: Mapping[str, Any]) -> str:
 
 def _dataset(detail: Mapping[str, Any]) -> str:
     by = f" by {', '.join(detail['models'])}" if detail.get("models") else ""
-    return f"{detail['verb']}{by}, {detail.get('rows', 0):,} documents"
+    said = f"{detail['verb']}{by}, {detail.get('rows', 0):,} documents"
+    by_people = detail.get("annotation")
+    if not by_people:
+        return said
+    guidelines, people = ", ".join(map(str, by_people["guidelines"])), len(by_people["annotators"])
+    return f"{said}; {by_people['project']}: {by_people['answers']:,} answers of {people}, guideline {guidelines}"
 
 
 ABOUT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

@@ -20,7 +20,7 @@ def trouble_of(data: bytes, name: str) -> str:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             unpacked = sum(item.file_size for item in file.infolist())
             return "bomb" if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(len(data), 1 << 16) else ""
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
         return f"not_{name}"
 
 

@@ -84,7 +84,7 @@ def _in_zip(file: BinaryIO) -> Iterator[str]:
                 head = start.read(6)
                 if head.startswith(PROTOCOLS) or (head == NUMPY and _holds_objects(start)):
                     yield f"holds the pickle {member.filename}"
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
         return  # no zip after all, or one that no reader opens
 
 

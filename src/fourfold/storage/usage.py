@@ -14,6 +14,7 @@ from fourfold.storage.store_rows import HOME, Store
 from fourfold.storage.stores import Stores
 
 DAY = 86_400.0
+FAR_DAYS = 36_500.0
 WINDOW_DAYS = 30.0  # growth is measured over this many days, or since the first version
 
 
@@ -30,7 +31,8 @@ class NameUse:
 
 @dataclass(frozen=True, slots=True)
 class StoreUse:
-    """A store with what it holds. `free_bytes` None: nobody can say. `full_at`: when it fills, if all goes on as it went."""
+    """A store with what it holds. `free_bytes` None: nobody can say. `full_at`: when it fills, if all goes on as it went; None:
+    not within 100 years."""
 
     store: Store
     chunks: int
@@ -62,9 +64,14 @@ def usage(database: Database, stores: Stores, *, now: float | None = None, large
     uses = []
     for store, chunks, size in counted:
         free = stores.opened[store.name].free_bytes() if store.name in stores.opened else None
-        full = now + free / per_day * DAY if free is not None and per_day > 0 else None
-        uses.append(StoreUse(store, chunks, size, free, full))
+        uses.append(StoreUse(store, chunks, size, free, None if free is None else _full_at(free, per_day, now)))
     return Usage(names, top, tuple(uses), per_day)
+
+
+def _full_at(free: int, per_day: float, now: float) -> float | None:
+    """When so many bytes are used up; None if that is further away than anybody looks: no calendar has the year 15000."""
+    days = free / per_day if per_day > 0 else FAR_DAYS
+    return now + days * DAY if days < FAR_DAYS else None
 
 
 def _chunks_of(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -127,6 +127,7 @@ def test_half_a_body_is_not_taken_for_a_whole_one(folder: Path):
             await asyncio.sleep(0.1)
             writer.close()
             await asyncio.wait_for(back.left.wait(), 20)
+            assert back.seen["path"] == b"/"  # it was asked, and was told that the caller had left
 
     asyncio.run(test())
 

@@ -191,6 +191,7 @@ def test_two_fronts_share_the_port_and_the_figures(home: Home):
         return len(fronts) == 2
 
     until(ask)
+    assert set(fronts) == {1, 2}
     total = f'fourfold_requests_total{{code="ok",deployment="words",task="tag",version="noop@1"}} {sum(fronts.values())}.0'
     until(lambda: total in home.get("/metrics").text)
 

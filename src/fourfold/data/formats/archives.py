@@ -35,11 +35,11 @@ class Zip:
     def __call__(self, data: bytes, /) -> Iterator[Record | BadLine | Member]:
         try:
             archive = zipfile.ZipFile(io.BytesIO(data))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
             yield BadLine(1, "not_zip")
             return
         with archive:
-            names: set[str] = set()
+            names: dict[str, int] = {}
             for number, item in enumerate(archive.infolist()):
                 if item.is_dir() or item.filename.startswith(JUNK):
                     continue
@@ -61,7 +61,7 @@ class Zip:
         try:
             with archive.open(item) as file:
                 found = file.read(most + 1)  # the size that it declares may be a lie
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError):
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError):
             return Member(name, None, "unreadable")
         return Member(name, None, "bomb") if len(found) > most else Member(name, found)
 
@@ -83,7 +83,8 @@ class Tar:
         except (tarfile.TarError, ValueError, OSError):
             yield BadLine(1, "not_tar")
             return
-        number, names = 0, set()
+        number = 0
+        names: dict[str, int] = {}
         with archive:
             while True:
                 try:
@@ -148,13 +149,17 @@ def _utf8(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _unused(name: str, names: set[str]) -> str:
-    """The name; one that is there already gets a number: an archive may hold a name twice."""
-    free, n = name, 2
+def _unused(name: str, names: dict[str, int]) -> str:
+    """The name; one that is there already gets a number: an archive may hold a name twice, or 100,000 times.
+
+    `names` counts how often each was there, so that the search for a free number does not begin at 2 each time.
+    """
+    free = name
     while free in names:
+        names[name] += 1
         path = PurePosixPath(name)
-        free, n = str(path.with_name(f"{path.stem}~{n}{path.suffix}")), n + 1
-    names.add(free)
+        free = str(path.with_name(f"{path.stem}~{names[name]}{path.suffix}"))
+    names[free] = 1
     return free
 
 

@@ -83,7 +83,7 @@ def _chapter(book: zipfile.ZipFile, path: str) -> Any:
         data = book.read(path)
     except KeyError:
         return "missing_chapter"
-    except (zipfile.BadZipFile, RuntimeError, OSError, NotImplementedError):
+    except (zipfile.BadZipFile, RuntimeError, OSError):
         return "password" if ENCRYPTED in book.namelist() else "unreadable_chapter"
     page = EXTRACTORS.build("whole")(html_text(data, html_encoding(data)))
     return page if not isinstance(page, str) else _Empty()

@@ -86,8 +86,9 @@ def known(label: Any, labels: Sequence[str], path: str) -> str:
 
 def distinct(labels: Sequence[str]) -> None:
     """Raises ValueError unless there are labels, each of them once and not blank."""
-    if not labels or len(set(labels)) < len(labels) or not all(label.strip() for label in labels):
-        raise ValueError("labels is a list of different labels, none of them blank")
+    broken = any("\ud800" <= c <= "\udfff" or c == "\0" for label in labels for c in label)
+    if not labels or len(set(labels)) < len(labels) or not all(label.strip() for label in labels) or broken:
+        raise ValueError("labels is a list of different labels, none of them blank or broken")
 
 
 def region(regions: Sequence[Mapping[str, Any]], kind: str) -> Mapping[str, Any]:

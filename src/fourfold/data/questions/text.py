@@ -30,6 +30,8 @@ class Text:
         text = only(value, "text")
         if not isinstance(text, str) or not text.strip():
             raise BadInput("text is blank.", hint="Pass the document over if there is nothing to write.")
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise BadInput("text holds broken characters.", hint="Give it as UTF-8.")
         if len(text) > self.longest:
             raise BadInput(
                 f"text has {len(text)} characters, more than {self.longest}.", hint="The setting longest moves that."
