@@ -161,6 +161,18 @@ def test_later_visits_ask_for_what_changed_and_keep_what_was_dropped(ledger: Led
     assert {row["doc_id"] for row in rows(ledger, again).values()} == {row["doc_id"] for row in three.values()}
 
 
+def test_entries_without_an_id_and_with_the_same_one(ledger: Ledger) -> None:
+    bare = [f"<item><title>快讯</title><description>第 {n} 条快讯。</description></item>" for n in (1, 2)]
+    text = rss(*bare, item(1), item(1, "旧的一版"))
+    with serving(lambda path, headers: Reply(text.encode(), 200, XML)) as site:
+        spec = settings(f"{site.url}/feed")
+        first = collect(ledger, ACTOR, "news", spec)
+        second = collect(ledger, ACTOR, "news", spec)
+    found = [Dataset(ledger.materialise(version)).table()["text"].to_pylist() for version in (first, second)]
+    assert sorted(found[0]) == sorted(found[1]) == ["第 1 期：春茶上市，门店延长营业。", "第 1 条快讯。", "第 2 条快讯。"]
+    assert reasons(ledger, first) == ["same_entry"]
+
+
 def test_entries_that_are_gone_may_go(ledger: Ledger) -> None:
     texts = [rss(item(1)), rss(item(2))]
     with serving(lambda path, headers: Reply(texts[0].encode(), 200, XML)) as site:

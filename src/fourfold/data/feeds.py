@@ -32,7 +32,9 @@ DATES = ("published", "pubDate", "issued", "date", "updated", "modified")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. `html` is what it says, as markup or as text; fields are `title`, `url`, `author`, `date`, `tags`, `feed`."""
+    """One entry. `id` is "" where it has none, `html` what it says, as markup or as text; fields are `title`, `url`, `author`,
+    `date`, `tags`, `feed`.
+    """
 
     id: str
     html: str
@@ -113,7 +115,7 @@ def entry_of(cut: Cut, source: str) -> Entry | None:
         "feed": clean(unescape(_feed_title(root, node))),
     }
     url = str(fields["url"])
-    id = clean(_text(node, "guid") or _text(node, "id") or node.get(f"{{{RDF}}}about", "") or url or fields["title"])
+    id = clean(_text(node, "guid") or _text(node, "id") or node.get(f"{{{RDF}}}about", "") or url)
     return Entry(id, body, is_text, {name: value for name, value in fields.items() if value})
 
 

@@ -173,16 +173,18 @@ def _listed(url: str, at: float, pieces: Cut, old: dict[str, Remembered]) -> Ite
         if entry is None:
             yield None, RawFile(f"{url}#{line}", None, at, "bad_entry")
             continue
-        if entry.id in seen:
-            continue  # listed twice: the first is the newer one
-        seen.add(entry.id)
         digest = digest_bytes(source.encode("utf-8", "replace"))
-        known = old.get(entry.id)
+        id = entry.id or digest
+        if id in seen:
+            yield None, RawFile(f"{url}#{line}", None, at, "same_entry")  # the first is the newer one
+            continue
+        seen.add(id)
+        known = old.get(id)
         if known is not None and known.digest == digest:
             yield known, None
             continue
-        path = file_path(f"{url}#{entry.id}", ".feed")
-        yield Remembered(url, {}, entry.id, path, digest, at), RawFile(path, pieces.alone(source), at, fetched_at=at)
+        path = file_path(f"{url}#{id}", ".feed")
+        yield Remembered(url, {}, id, path, digest, at), RawFile(path, pieces.alone(source), at, fetched_at=at)
 
 
 def _again(visit: Visit, entries: list[Remembered]) -> Iterator[RawFile]:
