@@ -48,6 +48,12 @@ class Settings:
     licence_no_derivatives: LicencePolicy = setting("refuse", "the same for licences that forbid derived works")
     licence_share_alike: LicencePolicy = setting("flag", "the same for licences that bind what is derived; flag: it is logged")
     licence_undeclared: LicencePolicy = setting("allow", "the same for data whose licence nobody declared")
+    lineage_url: str = setting("", "where each run is told as OpenLineage events, by POST; empty: nowhere")
+    lineage_file: str = setting(
+        "", "file that they are appended to; empty: lineage/events.jsonl in the home, if there is a URL"
+    )
+    lineage_token: str = setting("", "bearer token for that URL; better in FOURFOLD_LINEAGE_TOKEN")
+    lineage_namespace: str = setting("fourfold", "namespace of this home's jobs and datasets in these events")
     cache_bytes: int = setting(0, "largest size of the cache of versions that are laid out as files; 0: no limit")
 
 

@@ -49,6 +49,7 @@ class Ledger:
         self.use = use
         self.register = home / "erasures"  # kept apart from backups, and replayed by every restore
         self.database = database
+        self.told: runs.Told = runs.nobody  # who hears of each run as it begins and ends
         self.claim: Claim | None = None  # the job that this process does: its runs are steps, and an old claim writes nothing
         self.blobs = Stores.of_home(home, database)
         self.materialised = Materialised(home / "cache" / "versions", database, self.blobs)
@@ -111,6 +112,7 @@ class Ledger:
         row = self._begin(verb, name, spec, tuple(inputs), actor, kind)  # raises StepDone if the job has done this step
         folder = self.home / "work" / row.id
         open_run = runs.OpenRun(row.id, folder, progress)
+        self.told("START", row, inputs, None, "")
         try:
             folder.mkdir(parents=True)
             yield open_run
@@ -122,9 +124,11 @@ class Ledger:
             shutil.rmtree(folder, ignore_errors=True)  # first: on a full disk it makes room to write that the run failed
             with suppress(FourfoldError):  # what went wrong is told, not that it cannot be written; a sweep will
                 self._fail(row.id, error, open_run)
+            self.told("FAIL", row, inputs, None, f"{error}" or type(error).__name__)
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        self.told("COMPLETE", row, inputs, open_run._version, "")
 
     def recipe(self, verb: str, spec: Mapping[str, Any], inputs: Sequence[Version]) -> str:
         """Fingerprint of what a run would do: verb, spec and the content of its inputs."""

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,11 @@ from fourfold.core.progress import Progress, silent
 from fourfold.storage import facts, schema
 
 Change = Callable[[sa.Connection], Any]
+Told = Callable[[str, Run, Sequence[Version], Version | None, str], None]  # START, COMPLETE or FAIL; inputs; output; error
+
+
+def nobody(*_: object) -> None:
+    """Nobody hears of runs."""
 
 
 @dataclass(slots=True)

@@ -17,6 +17,10 @@ class Hand:
         self.ledger = ledger
         if settings.erasure_register:
             ledger.register = Path(settings.erasure_register).expanduser().absolute()
+        if settings.lineage_url or settings.lineage_file:
+            from fourfold.application.lineage import Lineage  # httpx is loaded only where somebody is told
+
+            ledger.told = Lineage(ledger.home, settings)
         self.actor = actor
         self.settings = settings
         self.progress = progress
