@@ -235,9 +235,9 @@ def test_what_cannot_be_indexed_says_why(ledger: Ledger, tmp_path: Path) -> None
     (tmp_path / "a.txt").write_text("快递费")
     notes = collect(ledger, ACTOR, "notes", {"files": {"path": str(tmp_path / "a.txt")}})
     made = index(ledger, ACTOR, "i", notes)
-    with pytest.raises(BadInput, match="a index, not a dataset"):
+    with pytest.raises(BadInput, match="no dataset but of the kind index"):
         index(ledger, ACTOR, "j", made)
-    with pytest.raises(BadInput, match="none of the columns body"):
+    with pytest.raises(BadInput, match="no text in the columns body"):
         index(ledger, ACTOR, "j", notes, {"bm25": {"columns": ["body"]}})
     with pytest.raises(BadSpec, match="Did you mean 'columns'"):
         index(ledger, ACTOR, "j", notes, {"bm25": {"column": ["body"]}})
@@ -251,3 +251,25 @@ def test_a_dataset_without_rows_answers_nothing(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).slice(0, 0), path)
     with closing(opened(source, tmp_path / "index")) as found:
         assert found.search("快递").note == "The index holds no document."
+
+
+def test_columns_that_hold_no_text_are_not_searched(tmp_path: Path) -> None:
+    source = dataset(tmp_path / "rows", ["快递 7", "水壶"], title=[1, 7])
+    with closing(opened(source, tmp_path / "index")) as found:
+        assert ids(found, "7") == ["doc_0"]
+        assert ids(found, "title:7") == []  # text like any other
+        assert ids(found, "水壶", filters=["title=7"]) == ["doc_1"]
+
+
+def test_what_is_far_beyond_the_end_is_empty(few: OpenIndex) -> None:
+    for offset in (8, 10**6, 10**15):
+        answer = few.search("快递", offset=offset, limit=1000)
+        assert (answer.hits, answer.total) == ([], 3)
+    assert few.search(f'"{"快" * 9_000}"').total == 0  # a long phrase
+
+
+def test_an_index_of_words_is_not_searched_by_vectors(few: OpenIndex) -> None:
+    assert few.search("快递", by="words").total == 3
+    for by in ("vectors", "both"):
+        with pytest.raises(BadInput, match=f"cannot be searched by {by}"):
+            few.search("快递", by=by)

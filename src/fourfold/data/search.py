@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from fourfold.core.build import settings_of
 from fourfold.core.errors import BadInput, Corrupt, Erased, NotFound
@@ -25,6 +26,7 @@ from fourfold.storage.ledger import Ledger
 
 Spec = str | Mapping[str, Any]
 MOST = 1000  # hits of one answer
+RANKS: dict[str, By] = {"bm25": "words", "vectors": "vectors"}  # what an index that has one ranking is searched by
 SHOWN_APART = ("doc_id", "text", "source")
 
 
@@ -83,7 +85,9 @@ def index(
         room_for(f"the index {name}"),
     ):
         if dataset.kind != "dataset":
-            raise BadInput(f"{dataset.ref} is a {dataset.kind}, not a dataset.", hint="Run: fourfold versions --kind dataset")
+            raise BadInput(
+                f"{dataset.ref} is no dataset but of the kind {dataset.kind}.", hint="Run: fourfold versions --kind dataset"
+            )
         encoded_by = encoder[0].digest if encoder else ""
         before = _before(ledger, name, full["index"], encoded_by)
         fragments = list(Dataset(ledger.materialise(dataset)).fragments())
@@ -140,8 +144,9 @@ class OpenIndex:
         part: Index = INDEXES.build(self._about.index, path="index")
         self._shelf = shelved.Shelf(folder, self._about.fragments)
         self._ranker = part.open(folder, encoder)
-        settings = next(iter(self._about.index.values()))
-        self._columns = [name for name in settings.get("columns", ()) if name in self._shelf.schema.names]
+        ((self._kind, settings),) = self._about.index.items()
+        schema = self._shelf.schema
+        self._columns = [c for c in settings.get("columns", ()) if c in schema.names and schema.field(c).type == pa.string()]
 
     def search(
         self,
@@ -158,6 +163,8 @@ class OpenIndex:
         """
         if not (1 <= limit <= MOST and offset >= 0):
             raise BadInput(f"limit is between 1 and {MOST}, offset at least 0, not {limit} and {offset}.")
+        if by is not None and by != RANKS.get(self._kind, by):
+            raise BadInput(f"The index is of the kind {self._kind}: it cannot be searched by {by}.", hint="Index it as hybrid.")
         query = parse(text, self._columns)
         if not self._shelf.rows:
             return Answered([], 0, "The index holds no document.")

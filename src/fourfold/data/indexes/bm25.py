@@ -21,6 +21,7 @@ from typing import Any
 import blake3
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import tantivy
 
@@ -77,9 +78,12 @@ class Bm25:
         """Write the index into `folder`/words. Raises BadInput if the dataset has none of the columns."""
         target = folder / FOLDER
         target.mkdir(parents=True)
-        columns = [name for name in self.columns if name in pq.read_schema(fragments[0].path).names]
+        schema = pq.read_schema(fragments[0].path)
+        columns = [name for name in self.columns if name in schema.names and schema.field(name).type == pa.string()]
         if not columns:
-            raise BadInput(f"The dataset has none of the columns {', '.join(self.columns)}.", hint="Set columns of the index.")
+            raise BadInput(
+                f"The dataset has no text in the columns {', '.join(self.columns)}.", hint="Set columns of the index."
+            )
         old = _contents(before / FOLDER) if before else None
         known = {f.key: f for f in old.fragments} if old and (old.made_by, old.columns) == (_made_by(), columns) else {}
         made, total, done = [], sum(pq.read_metadata(f.path).num_rows for f in fragments), 0
@@ -125,7 +129,8 @@ class Words:
         if query is None:
             return Ranked([], 0)
         if asked.allowed is None:
-            found = self._searcher.search(query, max(asked.limit, 1), offset=asked.offset)
+            room = self._rows + 1  # tantivy takes memory for as many hits as are asked for
+            found = self._searcher.search(query, min(asked.limit, room), offset=min(asked.offset, room))
             return Ranked(self._hits(found.hits)[: asked.limit], found.count or 0)  # type: ignore[attr-defined]  # its stubs do not know
         allowed = asked.allowed
         chosen = [hit for hit in self._all(query) if allowed[hit.row]]
@@ -143,7 +148,7 @@ class Words:
         del self._searcher, self._index
 
     def _all(self, query: tantivy.Query) -> Iterator[Hit]:
-        found, begun = self._searcher.search(query, PAGE), 0
+        found, begun = self._searcher.search(query, PAGE, count=False), 0
         while found.hits:
             yield from self._hits(found.hits)
             begun += len(found.hits)
