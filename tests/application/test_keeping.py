@@ -9,6 +9,8 @@ import pytest
 from fourfold.client import Client
 from fourfold.core.errors import BadInput, Conflict, Erased, NotPermitted
 from fourfold.core.nouns import Actor
+from fourfold.data.visiting import state_folder
+from fourfold.data.workspace import workspace
 from fourfold.storage.ledger import Ledger
 
 
@@ -87,3 +89,26 @@ def test_the_commands(home, capsys, monkeypatch):
     (blob,) = (path for path in (home / "blobs").rglob("*") if path.is_file() and path.read_bytes() == b"two")
     blob.unlink()
     assert call("fsck") == 1
+
+
+def test_nothing_of_an_erased_dataset_lies_in_what_killed_work_left(home, tmp_path):
+    secret = "a text of somebody who wants to be forgotten"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text(secret)
+    with Client(home=home) as client:
+        letters = client.collect("letters", {"files": {"path": str(tmp_path / "in")}})
+        ledger = client._transport.ledger  # type: ignore[attr-defined]
+        with workspace(home, "running") as running:
+            (running / "part").write_text("of another")
+            left = running.with_name("killed")
+            left.mkdir()
+            (left / "part").write_text(secret)
+            state = state_folder(home, "letters", ledger.find_run(letters.run_id).spec["source"])
+            state.mkdir(parents=True)
+            (state / "body").write_text(secret)
+            client.erase(["letters@1"], reason="request 9")
+            assert (running / "part").read_text() == "of another"  # work that goes on is left alone
+        assert not left.exists()
+        assert not state.exists()
+    holding = [path for path in home.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert holding == []

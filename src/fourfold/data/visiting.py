@@ -44,6 +44,22 @@ def forget_state(home: Path, name: str, source: Mapping[str, Any]) -> None:
     shutil.rmtree(state_folder(home, name, source), ignore_errors=True)
 
 
+def forget_states_of(ledger: Ledger, version: Version) -> None:
+    """Remove what an interrupted collecting of the sources of a dataset left: pages that never came into a version.
+
+    What is being collected now keeps its own.
+    """
+    run = ledger.find_run(version.run_id)
+    folder = state_folder(ledger.home, run.name, run.spec["source"]) if run.verb == "collect" else None
+    if folder is None or not folder.is_dir():
+        return
+    try:
+        with kept_state(ledger.home, run.name, run.spec["source"]):
+            shutil.rmtree(folder)
+    except Conflict:
+        return
+
+
 def visit_of(ledger: Ledger, name: str, source: Mapping[str, Any], state: Path, run: OpenRun) -> Visit:
     """The visit that a run makes."""
     previous = _previous(ledger, name, source)

@@ -31,8 +31,12 @@ def workspace(home: Path, recipe: str) -> Iterator[Path]:
     folder = root / recipe
     path = root / f"{recipe}{LOCK}"
     lock = _locked(path)
-    if lock is None:
+    beside = lock is None
+    if beside:
         folder = Path(tempfile.mkdtemp(prefix="beside-", dir=root))
+        path = root / f"{folder.name}{LOCK}"
+        lock = _locked(path)
+    assert lock is not None, "nobody else knows this name"
     done = False
     try:
         folder.mkdir(exist_ok=True)
@@ -42,14 +46,28 @@ def workspace(home: Path, recipe: str) -> Iterator[Path]:
         done = True
         raise
     finally:
-        if done or lock is None:
+        if done or beside:
             shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # nothing was begun; else it waits for the next
             folder.rmdir()
+        if not folder.exists():
+            path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def give_up(home: Path) -> int:
+    """Remove what killed work left behind, text of documents, so that nothing of an erased dataset lies there; returns how many
+    folders. Work that goes on keeps its own."""
+    gone = 0
+    for folder in [path for path in (home / FOLDER).glob("*") if path.is_dir()]:
+        path = folder.with_name(f"{folder.name}{LOCK}")
+        lock = _locked(path)
         if lock is not None:
-            if not folder.exists():
-                path.unlink(missing_ok=True)
+            shutil.rmtree(folder)  # an error here is one of the erasure
+            path.unlink(missing_ok=True)
             os.close(lock)
+            gone += 1
+    return gone
 
 
 def _locked(path: Path) -> int | None:

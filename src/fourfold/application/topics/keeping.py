@@ -31,6 +31,12 @@ class Keeping(Hand):
     @action("administer")
     def erase(self, versions: list[str], *, reason: str) -> erase.Receipt:
         """Erase versions for good: nothing brings them back, no repair, no restore, no equal bytes. Returns the receipt."""
+        from fourfold.data.visiting import forget_states_of
+        from fourfold.data.workspace import give_up
+
+        give_up(self.ledger.home)  # first: once they are erased, nothing of them can come there again
+        for ref in versions:
+            forget_states_of(self.ledger, self.ledger.version(ref))
         return erase.erase(self.ledger, versions, actor=self.actor.id, reason=reason)
 
     @action("administer")
