@@ -87,6 +87,30 @@ def test_steps_that_took_the_whole_dataset_are_told_together(ledger, tmp_path):
     )
 
 
+def test_columns_that_come_go_and_are_filled_are_told(ledger, tmp_path):
+    lines = ["text,stars,origin", "Ｇood,5,web", "bad,,shop", "fair,3,"]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    data = collect(ledger, ACTOR, "data", {"files": {"path": str(tmp_path / "a.csv")}})
+    fields = {"rating": {"column": "stars", "type": "int"}, "channel": "origin"}
+    fill = {"fill": {"columns": {"origin": {"constant": {"value": "unknown"}}}}}
+    cleaned = clean(ledger, ACTOR, "clean", data, ["normalise", fill, {"convert": {"fields": fields}}])
+    chain, _ = open_chain(ledger, cleaned)
+    told = {}
+    for doc_id in chain.documents():
+        before, after = chain.follow(doc_id).stages
+        told[before.row["text"]] = [(c.step, c.column, c.before, c.after) for c in after.changes]
+        made = dict(before.row)
+        for change in after.changes:
+            assert made.get(change.column) == change.before
+            made[change.column] = change.after
+        assert {name: value for name, value in made.items() if value is not None} == {
+            name: value for name, value in after.row.items() if value is not None
+        }
+    assert told["Ｇood"][0] == ("normalise", "text", "Ｇood", "Good")
+    assert ("convert", "channel", None, "web") in told["Ｇood"]
+    assert any(column == "channel" and after == "unknown" for _, column, _, after in told["fair"])
+
+
 def test_what_is_read_anew_is_followed_by_its_place(ledger, tmp_path):
     page = "<html><body><nav>Menu</nav><article><p>A page about kettles, long enough to be text.</p></article></body></html>"
     (tmp_path / "page.html").write_text(page)

@@ -18,6 +18,7 @@ from fourfold.core.errors import FourfoldError, NotFound, did_you_mean
 from fourfold.core.fingerprint import digest_bytes
 from fourfold.data.dataset import Dataset
 from fourfold.data.fragments import place_of, raw_path
+from fourfold.data.on_versions import OnVersion
 from fourfold.data.steps import DROPPED, STEPS, Barrier, Step
 
 LINES, CHARACTERS = 20, 2000  # of a raw file that are shown where a document begins in it
@@ -311,8 +312,6 @@ def _changes(at: Passed, before: pa.Table | None, after: pa.Table | None, doc_id
             yield from _compared(at.verb, before, after)
         return
     by = at.changed_by.get(doc_id, set())
-    if not by:
-        return
     found, rest, together = _again(at, before, by, at.drop_of.get(doc_id))
     if after is None:
         yield from found
@@ -330,9 +329,8 @@ def _again(at: Passed, row: pa.Table, by: set[str], drop: Drop | None) -> tuple[
     found: list[Change] = []
     together: list[str] = []
     for name, step in at.steps:
-        if not together and step is not None and not isinstance(step, Barrier):
-            done = step(row)
-            done = done.drop_columns([column for column in done.column_names if column.startswith(DROPPED)])
+        done = None if together else _done(step, row)
+        if done is not None:
             found += _compared(name, row, done)
             row = done
         elif name in by:
@@ -340,6 +338,17 @@ def _again(at: Passed, row: pa.Table, by: set[str], drop: Drop | None) -> tuple[
         if drop is not None and name == drop.step:
             break
     return found, row, together
+
+
+def _done(step: Step | None, row: pa.Table) -> pa.Table | None:
+    """The row after a step; None for one that takes the whole dataset, or a version that it stands on."""
+    if step is None or isinstance(step, Barrier | OnVersion):
+        return None
+    try:
+        done = step(row)
+    except FourfoldError:  # the dataset then had what this row of it has not
+        return None
+    return done.drop_columns([column for column in done.column_names if column.startswith(DROPPED)])
 
 
 def _differ(one: pa.Table, other: pa.Table) -> bool:
