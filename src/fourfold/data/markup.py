@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
+import numpy as np
+
 from fourfold.data.decode import AUTO, BOMS, encoding_of
 
 HEAD_BYTES = 4096
@@ -62,11 +64,11 @@ def html_text(data: bytes, encoding: str) -> str:
 
 def too_deep(html: str) -> bool:
     """Whether tags stand within each other deeper than MAX_DEPTH."""
-    if html.count("<") < MAX_DEPTH:
+    if html.count("<") - html.count("</") <= MAX_DEPTH:  # so many tags open, and no more
         return False
-    depth = 0
-    for found in BLOCK.finditer(html):
-        depth = max(0, depth - 1) if found[1] else depth + 1
-        if depth > MAX_DEPTH:
-            return True
-    return False
+    steps = np.fromiter((-1 if closing else 1 for closing in BLOCK.findall(html)), np.int32)
+    if not len(steps):
+        return False
+    height = np.cumsum(steps)
+    floor = np.minimum.accumulate(np.minimum(height, 0))  # what closes nothing leads nowhere
+    return bool((height - floor).max() > MAX_DEPTH)

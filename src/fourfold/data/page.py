@@ -15,7 +15,7 @@ from fourfold.core.extras import need
 KANA = re.compile("[\u3040-\u30ff]")
 HANGUL = re.compile("[\uac00-\ud7af]")
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
-LETTER = re.compile(r"[^\W\d_]")
+FIRST_EASTERN = "\u3040"  # below it stand no kana, no Han characters, no Hangul
 DATE = re.compile(
     r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})(?:\s*日)?(?:[T\s]+(\d{1,2}:\d{2}(?::\d{2})?)(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?)?"
 )
@@ -85,14 +85,15 @@ def language_of(text: str, declared: str = "") -> str:
     The script goes first: pages made from an English template declare English whatever they hold.
     """
     sample = text[:MAX_SAMPLE]
-    letters = len(LETTER.findall(sample))
+    letters = sum(map(str.isalpha, sample))
     if not letters:
         return ""
-    if len(HANGUL.findall(sample)) > 0.3 * letters:
-        return "ko"
-    kana, han = len(KANA.findall(sample)), len(HAN.findall(sample))
-    if kana + han > 0.3 * letters:
-        return "ja" if kana > 0.1 * (kana + han) else "zh"
+    if max(sample) >= FIRST_EASTERN:
+        if len(HANGUL.findall(sample)) > 0.3 * letters:
+            return "ko"
+        kana, han = len(KANA.findall(sample)), len(HAN.findall(sample))
+        if kana + han > 0.3 * letters:
+            return "ja" if kana > 0.1 * (kana + han) else "zh"
     declared = declared.partition("-")[0].partition("_")[0].strip().lower()
     if len(declared) == 2 and declared not in ("zh", "ja", "ko"):
         return declared
