@@ -37,6 +37,7 @@ def move(say: Say, ready: Callable[[], object], home: str, server: str, database
     ready()
     while True:
         to = "sqlite" if read_settings(Path(home)).database else target
+        make(server, database)  # whoever was killed may have dropped it
         try:
             move_ledger(Path(home), to, silent)
             say(f"moved to {to.partition(':')[0]}")
@@ -48,6 +49,13 @@ def move(say: Say, ready: Callable[[], object], home: str, server: str, database
 
 def empty(server: str, database: str) -> None:
     """Make the database anew, as the hint says that a person should."""
-    with psycopg.connect(server, autocommit=True) as connection, suppress(psycopg.errors.DuplicateDatabase):
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"drop database if exists {database} with (force)")  # type: ignore[arg-type]
+    make(server, database)
+
+
+def make(server: str, database: str) -> None:
+    """Make the database unless it is there."""
+    there = suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+    with psycopg.connect(server, autocommit=True) as connection, there:
         connection.execute(f"create database {database}")  # type: ignore[arg-type]
