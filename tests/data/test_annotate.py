@@ -18,6 +18,7 @@ from fourfold.data.collect import collect
 from fourfold.data.dataset import Dataset
 from fourfold.data.decisions import Decision, decide
 from fourfold.storage import annotation_projects as projects
+from fourfold.storage import database
 from fourfold.storage.annotation_projects import Suggestion
 from fourfold.storage.annotation_queue import Answer
 from fourfold.storage.erase import erase
@@ -332,3 +333,25 @@ def test_an_erased_dataset_takes_its_labels_along_but_not_what_was_published(led
     erase(ledger, [published.ref], actor=OWNER.id, reason="request 17")
     with pytest.raises(Erased):
         ledger.materialise(published)
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_what_somebody_wrote_of_an_erased_text_is_nowhere_in_the_home(wal, tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "wal_is_safe", lambda: wal)
+    ledger = Ledger.open(tmp_path / "home")
+    tickets = gather(ledger, tmp_path / "in", TEXTS)
+    annotate.start(ledger, OWNER, "notes", tickets, "text")
+    doc = ids(ledger, tickets)
+    secret = "somebody who wants to be forgotten"
+    annotate.keep(ledger, ANN, "notes", doc[0], {"text": f"{secret} wrote this"}, comment=f"by {secret}")
+    annotate.keep(ledger, ANN, "notes", doc[0], {"text": "another answer"})
+    with ledger.write() as connection:
+        projects.suggest(connection, "notes", [Suggestion(doc[1], {"text": f"{secret} again"}, "m@1", None)])
+
+    def holding():
+        return [path for path in ledger.home.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+    assert holding() == [ledger.home / ("ledger.sqlite-wal" if wal else "ledger.sqlite")]
+    erase(ledger, ["tickets@1"], actor=OWNER.id, reason="request 17")
+    assert holding() == []
+    ledger.close()

@@ -140,6 +140,16 @@ class Database:
         """Give all connections back."""
         self.engine.dispose()
 
+    def empty_log(self) -> None:
+        """Put what stands in SQLite's write-ahead log, if it has one, into the database, and empty it: no row that is gone
+        stays there. Waits for readers."""
+        if self.engine.dialect.name == "sqlite":
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("pragma wal_checkpoint(truncate)")
+            finally:
+                connection.close()
+
     def facts(self) -> dict[str, str]:
         """What the database is: `server` with its version, `schema`; of SQLite `journal`, and `damage` if a look finds any."""
         found = {"schema": self._schema() or ""}
@@ -243,6 +253,7 @@ def _open_sqlite(connection: Any, _record: Any) -> None:
     connection.execute(f"pragma journal_mode = {'wal' if wal_is_safe() else 'truncate'}")
     connection.execute("pragma synchronous = full")  # an acknowledged commit survives a power cut
     connection.execute("pragma foreign_keys = on")
+    connection.execute("pragma secure_delete = on")  # what people said of an erased text is overwritten in the file, too
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -188,6 +188,7 @@ def _holders(connection: sa.Connection, chunks: Sequence[str]) -> set[str]:
 
 
 def _remove(ledger: Ledger, receipt: Receipt) -> None:
+    ledger.database.empty_log()
     ledger.blobs.refresh(ledger.home, ledger.database)
     for chunk in receipt.chunks:
         ledger.blobs.remove(chunk)
