@@ -1,19 +1,23 @@
 """What it takes to publish 1 GiB of safetensors, side by side with `cp` and fsync of it; and what a second version adds.
 
-python bench/storage.py [--json FILE] [--mib 1024] [--times 3]
+    python bench/storage.py [--json FILE] [--mib 1024] [--times 3]
+
+The model has random tensors of 1 MiB. `cp` and publish are timed by turns; a publish digests the file twice (BLAKE3, SHA-256),
+cuts it at its tensors, and syncs every chunk. New bytes are those that the store grew by, as a share of the model.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
+import platform
 import shutil
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -99,14 +103,23 @@ def main() -> None:
             with_ledger.close()
             shutil.rmtree(folder / f"home{i}")
     cp, publish = (statistics.median(pair[k] for pair in pairs) for k in (0, 1))
-    figures = {
-        "mib": options.mib, "times": options.times, "cp_fsync_seconds": cp, "publish_seconds": publish,
-        "publish_over_cp": cp / publish, "pairs": pairs, "new_bytes": more, "cpus": os.cpu_count(),
-        "sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12],
-    }  # fmt: skip
-    print(json.dumps(figures, indent=1))
+    rows: list[dict[str, Any]] = [
+        {"what": "cp and fsync", "seconds": cp, "rounds": [pair[0] for pair in pairs]},
+        {"what": "publish", "seconds": publish, "speed of cp": cp / publish, "rounds": [pair[1] for pair in pairs]},
+        *({"what": f"a second version, {what}", "new bytes, %": share * 100} for what, share in more.items()),
+    ]
+    for row in rows:
+        print(json.dumps(row))
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+        load = f"load {os.getloadavg()[1]:.1f} of the last five minutes"
+        result = {
+            "title": f"Storage: a model of {options.mib} MiB",
+            "note": __doc__,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {load}",
+            "date": time.strftime("%Y-%m-%d"),
+            "rows": rows,
+        }
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

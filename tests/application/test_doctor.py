@@ -12,7 +12,9 @@ from fourfold.application import doctor
 from fourfold.application.results import Check
 from fourfold.core.config import Settings
 from fourfold.core.nouns import Actor
+from fourfold.storage.backup import back_up
 from fourfold.storage.ledger import Ledger
+from fourfold.storage.restore import verify
 
 OWNER = Actor("key_owner", "owner", "admin")
 
@@ -108,3 +110,35 @@ def test_a_port_in_use(ledger, settings):
 def test_a_variable_that_means_nothing(ledger, settings):
     found = look(ledger, settings, FOURFOLD_PROT="1", FOURFOLD_TOKEN="x")["environment"]
     assert (found.state, found.detail) == ("warning", "FOURFOLD_PROT means nothing. Did you mean 'FOURFOLD_PORT'?")
+
+
+def test_the_age_of_the_newest_checked_backup(ledger, settings, tmp_path):
+    assert (look(ledger, settings)["backup"].state, look(ledger, settings)["backup"].next) == ("ok", "Run: fourfold backup TO")
+    old = doctor.OLD_BACKUP_SECONDS + 3600
+    change(ledger, "update run set started_at = started_at - ?", old)
+    assert look(ledger, settings)["backup"].state == "warning"
+
+    place = str(tmp_path / "backups")
+    made = back_up(ledger, place, actor="key_owner")
+    found = look(ledger, settings)["backup"]
+    assert (found.state, found.detail, found.next) == (
+        "warning",
+        "none was checked yet",
+        f"Run: fourfold backup {place} --verify",
+    )
+
+    verify(ledger, place)
+    found = look(ledger, settings)["backup"]
+    assert (found.state, found.detail) == ("ok", "the newest checked one is 0.0 hours old")
+    change(ledger, "update backup set at = at - ?", old)
+    found = look(ledger, settings)["backup"]
+    assert (found.state, found.detail) == ("warning", "the newest checked one is 7.0 days old")
+
+    change(ledger, "update backup set problem = 'a byte was changed' where id = ?", made.id)
+    found = look(ledger, settings)["backup"]
+    assert (found.state, found.detail) == ("error", f"the newest, {made.id}, cannot be restored: a byte was changed")
+
+
+def change(ledger: Ledger, statement: str, value: float | str) -> None:
+    with ledger.write() as connection:
+        connection.exec_driver_sql(statement, (value,))

@@ -112,3 +112,24 @@ def test_nothing_of_an_erased_dataset_lies_in_what_killed_work_left(home, tmp_pa
         assert not state.exists()
     holding = [path for path in home.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
     assert holding == []
+
+
+def test_what_is_removed_or_erased_is_shown_as_that(home, capsys, monkeypatch):
+    from fourfold.application.cli import run
+
+    with Client(home=home) as client:
+        client.remove("words@1", reason="old")
+        client.hold("words@2", reason="case 12")
+        receipt = client.erase(["words@3"], reason="request 7").receipt
+        assert client.versions().ended == {"words@1": "removed", "words@3": f"erased {receipt}"}
+        shown = client.show("words@3").value
+        assert (shown.state, shown.receipt, shown.held, shown.files) == ("erased", receipt, False, [])
+        assert (client.version("words@1").state, client.version("words@1").receipt) == ("removed", "")
+        assert (client.version("words@2").state, client.version("words@2").held) == ("kept", True)
+    monkeypatch.setenv("FOURFOLD_HOME", str(home))
+    assert run(("versions",)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith("words@1")] == ["removed"]
+    assert [line.split()[-2:] for line in lines if line.startswith("words@3")] == [["erased", receipt]]
+    assert run(("show", "words@3")) == 0
+    assert f"receipt: {receipt}" in capsys.readouterr().out

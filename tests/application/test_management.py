@@ -293,3 +293,62 @@ def test_a_failed_job_is_tried_again_once_its_queue_has_a_slot(client, admin, tm
     assert job["waits_for"] == "a slot of queue default"
     client.put("/api/v1/queues/default", headers=admin, json={})
     assert wait_for(client, admin, taken.headers["location"])["state"] == "done"
+
+
+def test_a_job_waits_for_those_that_it_is_to_follow_and_goes_by_priority(client, admin, home, tmp_path):
+    """A backup, its check and a scrub, queued the wrong way round: priority lets the backup go before the scrub."""
+    assert client.put("/api/v1/queues/night", headers=admin, json={"slots": 0}).status_code == 200
+
+    def submit(act: str, **more: Any) -> dict[str, Any]:
+        reply = client.post("/api/v1/jobs", headers=admin, json={"act": act, "queue": "night", **more})
+        assert reply.status_code == 202, reply.text
+        return reply.json()
+
+    place = str(tmp_path / "backups")
+    scrub = submit("scrub_store", arguments={"name": "home"}, memory_bytes=1 << 20)
+    made = submit("back_up", arguments={"place": place}, priority=5, idempotency_key="b1")
+    assert submit("back_up", arguments={"place": place}, priority=5, idempotency_key="b1")["id"] == made["id"]
+    checked = submit("verify_backup", arguments={"place": place}, priority=9, after=[made["id"]])
+    assert (made["priority"], checked["after"], scrub["memory_bytes"]) == (5, [made["id"]], 1 << 20)
+
+    client.put("/api/v1/queues/night", headers=admin, json={"slots": 1})
+    ended = [wait_for(client, admin, f"/api/v1/jobs/{job['id']}") for job in (made, checked, scrub)]
+    assert [job["state"] for job in ended] == ["done"] * 3
+    begun = [job["started_at"] for job in ended]
+    assert begun == sorted(begun)
+    backups = client.get("/api/v1/backups", headers=admin).json()
+    assert [b["id"] for b in backups["data"]] == [ended[0]["result"]["id"]]
+    assert backups["verified_age_seconds"] >= 0
+    assert client.get("/api/v1/storage", headers=admin).json()["stores"][0]["scrubbed_at"] is not None
+
+
+def test_a_job_that_cannot_be_is_refused_at_once(client, admin, home):
+    def refused(headers: dict[str, str], status: int, code: str, **body: Any) -> None:
+        is_problem(client.post("/api/v1/jobs", headers=headers, json=body), status, code)
+
+    refused(admin, 422, "bad_spec", act="back_upp")
+    refused(admin, 422, "bad_spec", act="create_key", arguments={"name": "x", "role": "admin"})
+    refused(admin, 422, "bad_spec", act="submit", arguments={"act": "fsck"})
+    refused(admin, 422, "bad_spec", act="back_up", arguments={"plac": "/x"})
+    refused(admin, 404, "not_found", act="fsck", after=["job_none"])
+    refused(admin, 400, "bad_input", act="fsck", memory_bytes=-1)
+    refused(bearer(home, "developer"), 403, "not_permitted", act="fsck")
+    refused(bearer(home, "reader"), 403, "not_permitted", act="train", arguments={})
+
+
+def test_a_backup_at_night_is_a_job(client, admin, home, tmp_path):
+    body = {"cron": "30 2 * * *", "act": "back_up", "arguments": {"place": str(tmp_path / "nightly"), "keep": 7}}
+    assert client.put("/api/v1/schedules/backup", headers=admin, json=body).status_code == 200
+    ledger = Ledger.open(home)
+    with ledger.write() as connection:  # the night has come
+        connection.exec_driver_sql("update schedule set next_at = 1 where name = 'backup'")
+    ledger.close()
+    for _ in range(2400):
+        (schedule,) = client.get("/api/v1/schedules", headers=admin).json()
+        if schedule["last_job"]:
+            break
+        time.sleep(0.1)
+    job = wait_for(client, admin, f"/api/v1/jobs/{schedule['last_job']}")
+    assert (job["act"], job["state"], job["actor"]["role"]) == ("back_up", "done", "admin")
+    assert job["result"]["id"] in [b["id"] for b in client.get("/api/v1/backups", headers=admin).json()["data"]]
+    client.post("/api/v1/schedules/backup/remove", headers=admin)

@@ -31,7 +31,7 @@ def test_the_journal_fits_this_sqlite(tmp_path):
     with ledger.database.read() as connection:
         journal = connection.exec_driver_sql("pragma journal_mode").scalar()
         synchronous = connection.exec_driver_sql("pragma synchronous").scalar()
-    assert journal == ("wal" if wal_is_safe(sqlite3.sqlite_version_info) else "truncate")
+    assert journal == ("wal" if wal_is_safe(sqlite3.sqlite_version_info) else "persist")
     assert synchronous == 2  # full
     ledger.close()
 

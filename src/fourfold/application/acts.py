@@ -91,6 +91,7 @@ ACTS = {
         Act("runs", "GET", "/runs", "runs"),
         Act("run", "GET", "/runs/{run_id}", "runs"),
         Act("jobs", "GET", "/jobs", "jobs"),
+        Act("submit", "POST", "/jobs", "jobs", status=202),
         Act("job", "GET", "/jobs/{job_id}", "jobs"),
         Act("cancel", "POST", "/jobs/{job_id}/cancel", "jobs"),
         Act("retry", "POST", "/jobs/{job_id}/retry", "jobs"),

@@ -1,4 +1,4 @@
-"""Commands on jobs: cancel, retry, queue, schedules, schedule, unschedule."""
+"""Commands on jobs: cancel, retry, submit, queue, schedules, schedule, unschedule."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fourfold.core.errors import BadSpec
 if TYPE_CHECKING:
     from fourfold.application.results import Job
 
+Arguments = Annotated[str, Parameter(help="Its arguments as one JSON object.")]
 Name = Annotated[str, Parameter(help="Name of the schedule.")]
 
 
@@ -38,6 +39,28 @@ def _told(common: Common, job: Job) -> None:
         line(job.id, job.act, job.state)
 
     emit(common, job, text)
+
+
+def submit(
+    act: Annotated[str, Parameter(help="The act, such as train or back_up.")],
+    /,
+    *,
+    arguments: Arguments = "{}",
+    queue: Annotated[str, Parameter(help="The queue that it waits in. Default: default.")] = "default",
+    priority: Annotated[int, Parameter(help="Jobs of a higher one go first. Default: 0.")] = 0,
+    after: Annotated[tuple[str, ...], Parameter(help="A job that must be done before.", negative="")] = (),
+    memory_mib: Annotated[int, Parameter(help="Memory that must be free when it begins. Default: 0.")] = 0,
+    attempts: Annotated[int, Parameter(help="Times that it is tried if the error may pass. Default: 5.")] = 5,
+    common: Common = DEFAULT,
+) -> None:
+    """Queue an act as a job."""
+    given = _arguments(arguments)
+    with opened(common) as client:
+        job = client.submit(
+            act, arguments=given, queue=queue, priority=priority, after=list(after), memory_bytes=memory_mib << 20,
+            attempts=attempts,
+        )  # fmt: skip
+    _told(common, job)
 
 
 def queue(
@@ -74,15 +97,12 @@ def schedule(
     act: Annotated[str, Parameter(help="The long act, such as apply.")],
     /,
     *,
-    arguments: Annotated[str, Parameter(help="Its arguments as one JSON object.")] = "{}",
+    arguments: Arguments = "{}",
     queue: Annotated[str, Parameter(help="The queue of its jobs.")] = "default",
     common: Common = DEFAULT,
 ) -> None:
     """Do a long act at set times."""
-    try:
-        given = msgspec.json.decode(arguments, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise BadSpec(f"--arguments is no JSON object: {error}.", hint='For example: --arguments \'{"name": "x"}\'') from error
+    given = _arguments(arguments)
     with opened(common) as client:
         made = client.schedule(name, cron, act, arguments=given, queue=queue)
 
@@ -99,3 +119,10 @@ def unschedule(name: Name, /, *, common: Common = DEFAULT) -> None:
     with opened(common) as client:
         gone = client.unschedule(name)
     emit(common, gone, lambda: print(f"{gone.name} is removed"))
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise BadSpec(f"--arguments is no JSON object: {error}.", hint='For example: --arguments \'{"name": "x"}\'') from error

@@ -39,10 +39,11 @@ def versions(
         from fourfold.application.cli_print import facts, size, table, when
 
         rows = [
-            (v.ref, v.kind, ", ".join(pointing.get(v.ref, [])), facts(v.kind, v.meta), size(v.size_bytes), when(v.created_at))
+            (v.ref, v.kind, ", ".join(pointing.get(v.ref, [])), facts(v.kind, v.meta), size(v.size_bytes), when(v.created_at),
+             page.ended.get(v.ref, ""))
             for v in page.data
-        ]
-        head = ("version", "kind", "aliases", "", "size", "made")
+        ]  # fmt: skip
+        head = ("version", "kind", "aliases", "", "size", "made", "")
         table(head, rows, empty="No such version." if where else "No version yet. Run: fourfold collect NAME FOLDER")
         _more(page.next_cursor)
 

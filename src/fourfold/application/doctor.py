@@ -10,6 +10,7 @@ import shutil
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 
@@ -20,11 +21,12 @@ from fourfold.core.config import Settings
 from fourfold.core.errors import Corrupt, FourfoldError, did_you_mean
 from fourfold.core.nouns import Version
 from fourfold.data.connections import connections_folder, known, told
-from fourfold.storage import states
+from fourfold.storage import backup, runs, states
 from fourfold.storage.database import HEAD, wal_is_safe
 from fourfold.storage.ledger import Ledger
 
 LITTLE_BYTES, TOO_LITTLE_BYTES = 2 << 30, 200 << 20  # free disk space
+OLD_BACKUP_SECONDS = 7 * 86_400
 SAMPLE_VERSIONS, SAMPLE_BYTES = 20, 256 << 20  # newest versions whose bytes are read, and how many bytes at most
 FOR_DEVELOPERS = {"test", "bench"}
 REQUIREMENT = re.compile(r"([\w.-]+).*extra\s*==\s*['\"]([\w-]+)['\"]")
@@ -41,6 +43,7 @@ def examine(ledger: Ledger, settings: Settings, environment: Mapping[str, str] =
         _permissions(ledger),
         _runs(ledger),
         _artifacts(ledger),
+        _backup(ledger),
         *_serving(ledger, settings),
         *_sources(ledger),
         *_variables(environment),
@@ -152,6 +155,32 @@ def _artifacts(ledger: Ledger) -> Check:
             seen.add(digest)
             read += size
     return Check("artifacts", "ok", f"{len(seen)} of the newest and the served verified, {_size(read)}")
+
+
+def _backup(ledger: Ledger) -> Check:
+    """A backup counts once its restore was checked; a young home need not have one yet."""
+    made, age = backup.backups(ledger), backup.age_seconds(ledger)
+    if made and made[0].problem:
+        return Check(
+            "backup",
+            "error",
+            f"the newest, {made[0].id}, cannot be restored: {made[0].problem}",
+            f"Look at {made[0].place}, then run: fourfold backup {made[0].place}",
+        )
+    if age is not None:
+        old = age > OLD_BACKUP_SECONDS
+        next_step = f"Run: fourfold backup {made[0].place}" if old else ""
+        return Check("backup", "warning" if old else "ok", f"the newest checked one is {_age(age)} old", next_step)
+    if made:
+        return Check("backup", "warning", "none was checked yet", f"Run: fourfold backup {made[0].place} --verify")
+    with ledger.database.read() as connection:
+        first = runs.first_at(connection)
+    old = first is not None and time.time() - first > OLD_BACKUP_SECONDS
+    return Check("backup", "warning" if old else "ok", "none yet", "Run: fourfold backup TO")
+
+
+def _age(seconds: float) -> str:
+    return f"{seconds / 86_400:.1f} days" if seconds > 172_800 else f"{seconds / 3600:.1f} hours"
 
 
 def _chunks(ledger: Ledger, version: Version) -> Iterator[tuple[str, str, int]]:

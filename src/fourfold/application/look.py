@@ -25,7 +25,7 @@ from fourfold.core.nouns import Run, Version
 from fourfold.data import describe as data_describe
 from fourfold.data import drops as data_drops
 from fourfold.data.dataset import Dataset
-from fourfold.storage import annotation_projects, annotation_queue, jobs
+from fourfold.storage import annotation_projects, annotation_queue, jobs, states
 from fourfold.storage.leases import clock
 from fourfold.storage.ledger import Ledger
 from fourfold.storage.versions import HEX
@@ -82,9 +82,14 @@ def drops(
 
 def version(ledger: Ledger, found: Version) -> VersionDetail:
     """A version with everything around it."""
-    files = [FileEntry(f.path, f.size_bytes, f.digest, f.sha256) for f in ledger.manifest(found).files]
+    with ledger.database.read() as connection:
+        state, receipt = states.ended(connection, [found.id]).get(found.id, ("kept", ""))
+        held = states.is_held(connection, found.id)
+    listed = ledger.manifest(found).files if state == "kept" else ()
+    files = [FileEntry(f.path, f.size_bytes, f.digest, f.sha256) for f in listed]
     pointing = [alias for alias, ref in ledger.aliases(found.name).items() if ref == found.ref]
-    return VersionDetail(found, files, [v.ref for v in ledger.inputs(found)], [v.ref for v in ledger.outputs(found)], pointing)
+    inputs, outputs = [v.ref for v in ledger.inputs(found)], [v.ref for v in ledger.outputs(found)]
+    return VersionDetail(found, files, inputs, outputs, pointing, state, receipt, held)
 
 
 def version_file(ledger: Ledger, found: Version, path: str) -> Path:

@@ -20,10 +20,12 @@ Spec = str | dict[str, Any]  # a part: its name, or {name: {settings}}
 
 
 class VersionPage(Struct):
-    """Versions, newest first. `next_cursor` asks for the page after; null on the last."""
+    """Versions, newest first. `next_cursor` asks for the page after; null on the last. `ended`: what became of those that are
+    not kept, `removed` or `erased rcpt_…`."""
 
     data: list[Version]
     next_cursor: str | None = None
+    ended: dict[str, str] = {}
 
 
 class RunPage(Struct):
@@ -71,13 +73,17 @@ class FileEntry(Struct):
 
 
 class VersionDetail(Struct):
-    """A version with its files, what it was made from, what was made from it, and the aliases that point at it."""
+    """A version with its files, what it was made from, what was made from it, and the aliases that point at it. One that is
+    `removed` or `erased` (`state`; the receipt of the erasure) has no files any more."""
 
     version: Version
     files: list[FileEntry]
     inputs: list[str]
     outputs: list[str]
     aliases: list[str]
+    state: str = "kept"
+    receipt: str = ""
+    held: bool = False
 
 
 class VersionKept(Struct):

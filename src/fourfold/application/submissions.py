@@ -10,12 +10,11 @@ import msgspec
 from fourfold.application.acts import Act
 from fourfold.application.permissions import permit
 from fourfold.application.platform import Platform
+from fourfold.application.topics.things import OF_THIS_HOME
 from fourfold.core.errors import Conflict
 from fourfold.storage import jobs
 from fourfold.storage.jobs import Job
 from fourfold.storage.leases import home_id
-
-OF_THIS_HOME = ("collect", "apply")  # they name files of the machine that was asked; another takes them once it is gone
 
 
 def submit(act: Act, platform: Platform, arguments: Mapping[str, Any], key: str | None) -> Job:

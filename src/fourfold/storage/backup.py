@@ -304,12 +304,17 @@ def verified(ledger: Ledger, backup_id: str, problem: str) -> None:
         connection.execute(schema.backup.update().where(schema.backup.c.id == backup_id).values(values))
 
 
-def age_seconds(ledger: Ledger) -> float | None:
-    """Age of the newest backup whose restore was checked and found good; None without one."""
+def newest_good_at(ledger: Ledger) -> float | None:
+    """When the newest backup whose restore was checked and found good was made; None without one."""
     b = schema.backup.c
     with ledger.database.read() as connection:
         query = sa.select(sa.func.max(b.at)).where(b.verified_at.is_not(None), b.problem == "")
-        newest = connection.execute(query).scalar()
+        return connection.execute(query).scalar()
+
+
+def age_seconds(ledger: Ledger) -> float | None:
+    """Age of the newest backup whose restore was checked and found good; None without one."""
+    newest = newest_good_at(ledger)
     return None if newest is None else max(0.0, time.time() - newest)
 
 

@@ -20,6 +20,7 @@ from fourfold.storage.keeping import keep_before
 
 HEAD = "0006"  # the newest migration; a test holds it against storage/migrations
 BUSY_SECONDS = 120  # how long a writer waits for the others on SQLite
+JOURNAL_BYTES = 64 << 20  # what a large transaction may leave of SQLite's journal
 BATCH = 500  # parameters of one IN: SQLite allows 999 in its oldest builds
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -250,7 +251,9 @@ def _translate(error: exc.DBAPIError) -> None:
 def _open_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's begin event says BEGIN, not the driver
     connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
-    connection.execute(f"pragma journal_mode = {'wal' if wal_is_safe() else 'truncate'}")
+    # persist: a journal that keeps its blocks is synced without the file system's own journal, which busy disks make slow
+    connection.execute(f"pragma journal_mode = {'wal' if wal_is_safe() else 'persist'}")
+    connection.execute(f"pragma journal_size_limit = {JOURNAL_BYTES}")
     connection.execute("pragma synchronous = full")  # an acknowledged commit survives a power cut
     connection.execute("pragma foreign_keys = on")
     connection.execute("pragma secure_delete = on")  # what people said of an erased text is overwritten in the file, too

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from fourfold.core.nouns import Kind, Run, Version
-from fourfold.storage import runs, schema, search, versions
+from fourfold.storage import runs, search, versions
 from fourfold.storage.database import Database
 
 
@@ -14,14 +12,8 @@ def found_versions(
 ) -> list[Version]:
     """At most `limit` versions, newest first; `before` is the last id of the page before. Raises BadSpec."""
     with database.read() as connection:
-        if where is None:
-            return versions.page(connection, name=name, kind=kind, limit=limit, before=before)
-        v = schema.version.c
-        equal = [column == value for column, value in ((v.name, name), (v.kind, kind)) if value is not None]
-        after = [v.id < before] if before is not None else []
-        wanted = search.condition(connection, search.VERSIONS, where)
-        query = sa.select(schema.version).where(wanted, *equal, *after).order_by(v.id.desc()).limit(limit)
-        return [versions.from_row(row) for row in connection.execute(query)]
+        wanted = None if where is None else search.condition(connection, search.VERSIONS, where)
+        return versions.page(connection, name=name, kind=kind, limit=limit, before=before, where=wanted)
 
 
 def found_runs(

@@ -106,6 +106,12 @@ def one(connection: sa.Connection, run_id: str) -> Run:
     return from_row(row)
 
 
+def first_at(connection: sa.Connection) -> float | None:
+    """When the home's first run began; None if nothing was done yet."""
+    r = schema.run.c
+    return connection.execute(sa.select(r.started_at).order_by(r.id).limit(1)).scalar()
+
+
 def page(
     connection: sa.Connection,
     *,

@@ -114,6 +114,16 @@ def state_of(connection: sa.Connection, version_id: str) -> str:
     return "erased" if "erased" in found else "removed" if found else "kept"
 
 
+def ended(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Of those that are not kept: `removed` or `erased`, and the receipt (empty where there is none)."""
+    s = schema.version_state.c
+    found: dict[str, tuple[str, str]] = {}
+    for some in batches(ids):
+        query = sa.select(s.version_id, s.state, s.receipt).where(s.version_id.in_(some)).order_by(s.state.desc())
+        found |= {row.version_id: (row.state, row.receipt or "") for row in connection.execute(query)}  # erased comes last
+    return found
+
+
 def remove(connection: sa.Connection, version: Version, actor: str, reason: str) -> None:
     """Give up a version's files; its row, number and run stay. Garbage collection takes the files after its grace period.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from fourfold.application.serving.home import Status, write_status
 from fourfold.application.serving.metrics import MAX_SERIES, Figures
 
 
@@ -45,6 +48,14 @@ def test_whoever_is_scraped_gives_the_sum_of_all_fronts(tmp_path: Path):
     assert found["fourfold_confidence_count", (("model_name", "d"),)] == 5
     assert found["fourfold_request_records_lost_total", ()] == 5
     assert found["fourfold:request_success_total", (("finished_reason", "stop"), ("model_name", "d"))] == 5
+
+
+def test_the_age_of_the_newest_checked_backup(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    figures = Figures(tmp_path, 1)
+    assert samples(figures)["fourfold_backup_age_seconds", ()] == math.inf
+    write_status(tmp_path, Status(1, "http://x", 1.0, backup_at=time.time() - 7200))
+    assert 7200 <= samples(figures)["fourfold_backup_age_seconds", ()] < 9000
 
 
 def test_label_sets_are_capped(tmp_path: Path):

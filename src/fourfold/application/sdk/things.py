@@ -112,6 +112,29 @@ class Things(Line):
         """Queue a failed or cancelled job again; steps that are done stay done."""
         return self._do("retry", {"job_id": job_id}, Job)
 
+    def submit(
+        self,
+        act: str,
+        *,
+        arguments: dict[str, Any] | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        after: list[str] | None = None,
+        memory_bytes: int = 0,
+        attempts: int = 5,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Queue an act as a job, before those of less `priority`, once the jobs `after` are done and that much memory is free.
+
+        An error that may pass is tried again, `attempts` times in all. An equal key gives the job that there is. The server of
+        the home does it; see `job`.
+        """
+        given = {
+            "act": act, "arguments": arguments, "queue": queue, "priority": priority, "after": after,
+            "memory_bytes": memory_bytes, "attempts": attempts, "idempotency_key": idempotency_key,
+        }  # fmt: skip
+        return self._do("submit", given, Job)
+
     def limit_queue(self, queue: str, *, slots: int | None = None) -> dict[str, int | None]:
         """Let at most `slots` jobs of a queue run at once, over all homes; none: as many as there are workers."""
         return self._do("limit_queue", {"queue": queue, "slots": slots}, dict[str, int | None])

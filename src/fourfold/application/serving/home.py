@@ -51,6 +51,7 @@ class Status(Struct, frozen=True):
     problem: str = ""  # with the ledger or the sealing of the request log
     sealed_segments: int = 0
     damaged_records: int = 0  # of the request log, passed over when it was sealed
+    backup_at: float | None = None  # when the newest backup was made whose restore was found good
 
 
 class Lock:

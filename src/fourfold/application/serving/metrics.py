@@ -5,6 +5,8 @@ prometheus-client's own counters take a lock per update, which costs more than t
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +17,7 @@ from msgspec import Struct, field
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from fourfold.application.serving.home import read_status
 from fourfold.application.serving.routing import replace_file
 
 MAX_SERIES = 1000  # label sets of one metric; further ones are counted under "other"
@@ -146,15 +149,17 @@ class Figures:
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(Exposition(self.all_fronts()))
+        status = read_status(self.home)
+        registry.register(Exposition(self.all_fronts(), status.backup_at if status else None))
         return generate_latest(registry)
 
 
 class Exposition:
     """Totals as prometheus-client wants them from a collector."""
 
-    def __init__(self, totals: Totals) -> None:
+    def __init__(self, totals: Totals, backup_at: float | None = None) -> None:
         self.totals = totals
+        self.backup_at = backup_at
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of CONVENTIONS, each with all its label sets."""
@@ -163,6 +168,10 @@ class Exposition:
         yield GaugeMetricFamily("fourfold:num_requests_running", "Requests that an engine has.", value=running)
         yield GaugeMetricFamily("fourfold:num_requests_waiting", "Requests that wait for this tick's end.", value=waiting)
         yield CounterMetricFamily("fourfold_request_records_lost", "Request log records that found no room.", value=totals.lost)
+        age = math.inf if self.backup_at is None else max(0.0, time.time() - self.backup_at)
+        yield GaugeMetricFamily(
+            "fourfold_backup_age_seconds", "Age of the newest backup whose restore was checked; +Inf without one.", value=age
+        )
         requests = CounterMetricFamily(
             "fourfold_requests", "Finished requests by outcome.", labels=("deployment", "version", "task", "code")
         )

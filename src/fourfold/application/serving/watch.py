@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from socket import socket
 
@@ -50,6 +51,7 @@ class Watch:
         self.started_at = time.time()
         self.problem = ""
         self.sealed = self.damaged = 0
+        self.backup_at: float | None = None
         adopt(home)
         sealed = [segment.name for segment in ledger.segments()]
         self.numbers = {
@@ -128,7 +130,9 @@ class Watch:
         shown = tuple(ChildStatus(child.name, child.pid, child.restarts) for child in self.children)
         problem = self.reconciler.problem or self.problem
         deployed = self.reconciler.status()
-        status = Status(os.getpid(), self.address, self.started_at, shown, deployed, problem, self.sealed, self.damaged)
+        status = Status(
+            os.getpid(), self.address, self.started_at, shown, deployed, problem, self.sealed, self.damaged, self.backup_at
+        )
         if status != self._written:
             try:
                 homes.write_status(self.home, status)
@@ -148,6 +152,7 @@ class Watch:
         while not self._settled():
             await asyncio.sleep(POLL_SECONDS)
         from fourfold.application.serving.request_segments import seal  # with pyarrow, which may wait until models answer
+        from fourfold.storage.backup import newest_good_at
 
         while True:
             try:
@@ -161,6 +166,8 @@ class Watch:
                 if not self.problem:
                     log.error("the request log cannot be sealed: %s", error)
                 self.problem = f"The request log cannot be sealed: {error}"
+            with suppress(FourfoldError):
+                self.backup_at = await asyncio.to_thread(newest_good_at, self.ledger)
             await asyncio.sleep(SEAL_POLL_SECONDS)
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:

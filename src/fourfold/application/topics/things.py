@@ -15,9 +15,14 @@ from fourfold.application.results import PAGE, JobPage, RunPage, Tags, VersionDe
 from fourfold.application.topics import Hand
 from fourfold.core.errors import BadInput, BadSpec, did_you_mean
 from fourfold.core.nouns import Kind, Run, RunState
-from fourfold.storage import audit, jobs, schedules, tags
+from fourfold.storage import audit, jobs, schedules, states, tags
 from fourfold.storage.found import found_runs, found_versions
+from fourfold.storage.leases import home_id
 from fourfold.storage.schedules import Schedule
+
+OF_THIS_HOME = ("collect", "apply")  # they name files of the machine that was asked; another takes them once it is gone
+NO_JOBS = ("create_key", "submit")  # a token would stand in the job's row; a job may not make jobs without end
+MOST_PRIORITY = 1000
 
 
 class Things(Hand):
@@ -36,7 +41,11 @@ class Things(Hand):
         """Versions, newest first; `where` is a condition such as `f1 > 0.9 and family = 'crf'`."""
         rows = look.bounded(limit) + 1
         found = found_versions(self.ledger.database, name=name, kind=kind, where=where, limit=rows, before=cursor)
-        return VersionPage(*look.cut(found, limit))
+        page, following = look.cut(found, limit)
+        with self.ledger.database.read() as connection:
+            ended = states.ended(connection, [one.id for one in page])
+        told = {one.ref: " ".join(ended[one.id]).strip() for one in page if one.id in ended}
+        return VersionPage(page, following, told)
 
     @action("read")
     def version(self, ref: str) -> VersionDetail:
@@ -112,6 +121,38 @@ class Things(Hand):
         with self.ledger.write() as connection:
             return jobs.retry(connection, job_id)
 
+    @action("make")
+    def submit(
+        self,
+        act: str,
+        *,
+        arguments: dict[str, Any] | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        after: list[str] | None = None,
+        memory_bytes: int = 0,
+        attempts: int = 5,
+        idempotency_key: str | None = None,
+    ) -> jobs.Job:
+        """Queue an act as a job, before those of less `priority`, once the jobs `after` are done and that much memory is free.
+
+        An error that may pass is tried again, `attempts` times in all. An equal key gives the job that there is.
+        """
+        self._check(act, arguments or {})
+        if memory_bytes < 0 or attempts < 1 or abs(priority) > MOST_PRIORITY:
+            raise BadInput(
+                f"memory_bytes is 0 or more, attempts 1 or more, priority between -{MOST_PRIORITY:,} and {MOST_PRIORITY:,}.",
+                hint="0 is the priority of jobs that say nothing.",
+            )
+        home = home_id(self.ledger.home) if act in OF_THIS_HOME else ""
+        with self.ledger.write() as connection:
+            for other in after or []:
+                jobs.one(connection, other)
+            return jobs.submit(
+                connection, self.actor, act, arguments or {}, idempotency_key, queue=queue, priority=priority, home=home,
+                memory_bytes=memory_bytes, after=after or (), attempts=attempts,
+            )  # fmt: skip
+
     @action("administer")
     def limit_queue(self, queue: str, *, slots: int | None = None) -> dict[str, int | None]:
         """Let at most `slots` jobs of a queue run at once, over all homes; none: as many as there are workers."""
@@ -133,20 +174,23 @@ class Things(Hand):
         self, name: str, cron: str, act: str, *, arguments: dict[str, Any] | None = None, queue: str = "default"
     ) -> Schedule:
         """Do a long act at the times of a cron line (UTC), as the actor who asks for it; an equal name replaces it."""
+        self._check(act, arguments or {})
+        with self.ledger.write() as connection:
+            return schedules.put(connection, name, cron, act, arguments or {}, self.actor, queue)
+
+    def _check(self, act: str, arguments: dict[str, Any]) -> None:
+        """Raise BadSpec unless it is an act that can be a job, with its arguments; NotPermitted if it is not this actor's."""
         known = {n: m for n in dir(type(self)) if getattr(m := getattr(type(self), n), "action", "read") != "read"}
-        known.pop("create_key")  # its token would stand in the job's row
+        for none in NO_JOBS:
+            known.pop(none)
         if act not in known:
-            raise BadSpec(
-                f"{act!r} is no act that can be scheduled.{did_you_mean(act, known)}", hint=f"Known: {', '.join(known)}."
-            )
+            raise BadSpec(f"{act!r} is no act that can be a job.{did_you_mean(act, known)}", hint=f"Known: {', '.join(known)}.")
         permit(self.actor, known[act].action, act)
         method = inspect.unwrap(known[act])
         parameters = list(inspect.signature(method).parameters.values())[1:]
         hints = typing.get_type_hints(method)
         required = [p.name for p in parameters if p.default is p.empty]
-        fitted(act, arguments or {}, {p.name: hints[p.name] for p in parameters}, required)
-        with self.ledger.write() as connection:
-            return schedules.put(connection, name, cron, act, arguments or {}, self.actor, queue)
+        fitted(act, arguments, {p.name: hints[p.name] for p in parameters}, required)
 
     @action("administer")
     def unschedule(self, name: str) -> Schedule:
