@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fourfold.client import Client
-from fourfold.core.errors import BadInput, Conflict, Erased, NotPermitted
+from fourfold.core.errors import BadInput, Conflict, Erased, NotFound, NotPermitted
 from fourfold.core.nouns import Actor
 from fourfold.data.visiting import state_folder
 from fourfold.data.workspace import workspace
@@ -56,6 +56,34 @@ def test_the_register_lies_where_the_setting_says(home, tmp_path, monkeypatch):
     with Client(home=home) as client:
         client.erase(["words@3"], reason="request 7")
     assert (tmp_path / "register" / "register.jsonl").read_text().count("\n") == 1
+
+
+def test_the_metrics_of_a_run_are_one_call_away(home, capsys, monkeypatch):
+    from fourfold.application.cli import run as command
+
+    ledger = Ledger.open(home)
+    with ledger.run("train", name="words", spec={"note": "the west lamp"}, actor=Actor("k", "k", "admin")) as run:
+        for step in (1, 2):
+            run.point(step, {"loss": 1 / step, "rate": 0.5})
+    ledger.close()
+    with Client(home=home) as client:
+        found = client.run_metrics(run.id)
+        assert (found.metrics["loss"].steps, found.metrics["loss"].values) == ([1, 2], [1.0, 0.5])
+        assert list(client.run_metrics(run.id, name="rate").metrics) == ["rate"]
+        with pytest.raises(NotFound, match="Did you mean 'loss'"):
+            client.run_metrics(run.id, name="los")
+        with pytest.raises(NotFound):
+            client.run_metrics("run_none")
+        assert client.run_log(run.id).lines == []
+    monkeypatch.setenv("FOURFOLD_HOME", str(home))
+    assert command(("runs", "metrics", run.id, "--name", "loss")) == 0
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()[1:]] == [["loss", "1", "1"], ["loss", "2", "0.5"]]
+    assert command(("runs", "log", run.id)) == 0
+    assert "Nothing was logged." in capsys.readouterr().out
+    assert command(("runs", "--text", "west lamp")) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [run.id]
+    assert command(("versions", "--text", "words", "--where", "number = 2")) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["words@2"]
 
 
 def test_only_an_admin_may(home):

@@ -13,7 +13,10 @@ from fourfold.core.errors import BadInput, BadSpec, Conflict, Corrupt, NotFound,
 from fourfold.core.fingerprint import digest_bytes
 from fourfold.storage import schema, store_keeping, store_rows
 from fourfold.storage.blobs.local import Local
-from fourfold.storage.encrypt import create_keys
+from fourfold.storage.encrypt import create_keys, key_of, read_keys, rotate_keys
+from fourfold.storage.ledger import Ledger
+from fourfold.storage.seal import Seal
+from fourfold.storage.store_keeping import scrub
 from fourfold.storage.stores import REST_SECONDS, Stores
 
 ONE = b"the first bytes"
@@ -263,3 +266,26 @@ def test_a_scrub_keeps_its_rate(ledger, publish):
         ledger.database, ledger.blobs, "home", bytes_per_second=100, sleep=slept.append, clock=lambda: sum(slept)
     )
     assert sum(slept) == pytest.approx(3.0)  # 300 bytes at 100 a second
+
+
+def test_a_scrub_after_the_rotation_of_keys_leaves_nothing_to_the_old_one(ledger, publish, tmp_path):
+    keys = tmp_path / "keys"
+    create_keys(keys)
+    add(ledger, "archive", folder=str(tmp_path / "archive"), key_file=str(keys))
+    for text in ("one", "two"):
+        publish("words", text)
+    old = read_keys(keys).current
+    new = rotate_keys(keys).current
+    sealed = [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
+    assert {key_of(path.read_bytes()) for path in sealed} == {old}
+
+    again = Ledger.open(ledger.home, url=str(ledger.database.engine.url.render_as_string(hide_password=False)))
+    kept = scrub(again.database, again.blobs, "archive")
+    assert (kept.chunks, kept.copied, kept.lost) == (2, 0, 0)
+    assert {key_of(path.read_bytes()) for path in sealed} == {new}
+    again.close()
+    only = tmp_path / "only"
+    only.write_text("".join(line for line in keys.read_text().splitlines(keepends=True) if not line.startswith(old)))
+    only.chmod(0o600)
+    alone = Local(tmp_path / "archive", Seal(read_keys(only)))
+    assert {alone.get(digest) for digest, _ in alone.digests()} == {b"one", b"two"}

@@ -90,6 +90,8 @@ ACTS = {
         Act("follow", "GET", "/datasets/{dataset}/why", "answers"),
         Act("runs", "GET", "/runs", "runs"),
         Act("run", "GET", "/runs/{run_id}", "runs"),
+        Act("run_metrics", "GET", "/runs/{run_id}/metrics", "runs"),
+        Act("run_log", "GET", "/runs/{run_id}/log", "runs"),
         Act("jobs", "GET", "/jobs", "jobs"),
         Act("submit", "POST", "/jobs", "jobs", status=202),
         Act("job", "GET", "/jobs/{job_id}", "jobs"),

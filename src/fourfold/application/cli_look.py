@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from fourfold.application.cli_common import DEFAULT, Common, emit, note, opened
 from fourfold.core.errors import Conflict
@@ -15,7 +15,11 @@ from fourfold.core.errors import Conflict
 Limit = Annotated[int, Parameter(help="Rows to show, newest first. Default: 50.")]
 Cursor = Annotated[str | None, Parameter(help="Go on after this id, as the end of the page before says.")]
 Where = Annotated[str | None, Parameter(help="A condition, such as \"f1 > 0.9 and family = 'crf'\".")]
+TextWords = Annotated[
+    str | None, Parameter(name="--text", help="Words that stand in names, settings, what meta says, or errors.")
+]
 Kind = Literal["dataset", "model", "index", "ruleset", "graph", "pipeline", "report"]
+SHOWN_OF_LOGS = ("at", "level", "message", "logger")
 
 
 def versions(
@@ -24,11 +28,13 @@ def versions(
     *,
     kind: Annotated[Kind | None, Parameter(help="Only versions of this kind.")] = None,
     where: Where = None,
+    words: TextWords = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     common: Common = DEFAULT,
 ) -> None:
     """List versions."""
+    where = _and_text(where, words)
     with opened(common) as client:
         page = client.versions(name=name, kind=kind, where=where, limit=limit, cursor=cursor)
         pointing: dict[str, list[str]] = {}
@@ -50,17 +56,26 @@ def versions(
     emit(common, page, text)
 
 
-def runs(
+runs = App(name="runs", help_format="plaintext")
+
+
+@runs.default
+def list_runs(
     *,
     verb: Annotated[str | None, Parameter(help="Only runs of this verb, such as train.")] = None,
     name: Annotated[str | None, Parameter(help="Only runs under this name.")] = None,
     state: Annotated[Literal["running", "done", "failed"] | None, Parameter(help="Only runs in this state.")] = None,
     where: Where = None,
+    words: TextWords = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     common: Common = DEFAULT,
 ) -> None:
-    """List runs."""
+    """List runs: what was done, from what, and how it ended.
+
+    Example: fourfold runs --state failed
+    """
+    where = _and_text(where, words)
     with opened(common) as client:
         page = client.runs(verb=verb, name=name, state=state, where=where, limit=limit, cursor=cursor)
 
@@ -83,6 +98,55 @@ def runs(
         _more(page.next_cursor)
 
     emit(common, page, text)
+
+
+@runs.command
+def metrics(
+    run: Annotated[str, Parameter(help="Id of the run.")],
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="Only the metric of this name.")] = None,
+    common: Common = DEFAULT,
+) -> None:
+    """The metrics of a run, step by step.
+
+    Example: fourfold runs metrics run_01k… --name loss
+    """
+    with opened(common) as client:
+        found = client.run_metrics(run, name=name)
+
+    def text() -> None:
+        from fourfold.application.cli_print import table, when
+
+        rows = [
+            (metric, step, value, when(at))
+            for metric, series in found.metrics.items()
+            for step, value, at in zip(series.steps, series.values, series.at, strict=True)
+        ]
+        table(("metric", "step", "value", "told"), rows, empty="This run told nothing of single steps.")
+
+    emit(common, found, text)
+
+
+@runs.command
+def log(run: Annotated[str, Parameter(help="Id of the run.")], /, *, common: Common = DEFAULT) -> None:
+    """What was logged during a run.
+
+    Example: fourfold runs log run_01k…
+    """
+    with opened(common) as client:
+        found = client.run_log(run)
+
+    def text() -> None:
+        from fourfold.application.cli_print import plain, table, when
+
+        rows = [
+            (when(one["at"]), one["level"], one["message"], plain({k: v for k, v in one.items() if k not in SHOWN_OF_LOGS}))
+            for one in found.lines
+        ]
+        table(("at", "level", "message", ""), rows, empty="Nothing was logged.")
+
+    emit(common, found, text)
 
 
 def jobs(
@@ -209,3 +273,12 @@ def _so_far(job: Any) -> str:
 def _more(cursor: str | None) -> None:
     if cursor:
         note(f"There are more: --cursor {cursor}")
+
+
+def _and_text(where: str | None, words: str | None) -> str | None:
+    """A condition that also asks for words."""
+    if words is None:
+        return where
+    quoted = words.replace("'", "''")
+    asked = f"text contains '{quoted}'"
+    return asked if where is None else f"({where}) and {asked}"

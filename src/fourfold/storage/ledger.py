@@ -24,6 +24,7 @@ from fourfold.storage import (
     deployments,
     guard,
     keys,
+    run_records,
     runs,
     schema,
     segments,
@@ -111,7 +112,8 @@ class Ledger:
             versions.check_name(name)
         row = self._begin(verb, name, spec, tuple(inputs), actor, kind)  # raises StepDone if the job has done this step
         folder = self.home / "work" / row.id
-        open_run = runs.OpenRun(row.id, folder, progress)
+        recorder = run_records.Recorder(self, row.id)
+        open_run = runs.OpenRun(row.id, folder, progress, point=recorder.point)
         self.told("START", row, inputs, None, "")
         try:
             folder.mkdir(parents=True)
@@ -121,12 +123,14 @@ class Ledger:
                 self._finish(row, open_run, lambda connection: None)
             open_run._version = version
         except BaseException as error:
+            recorder.failed(error)
             shutil.rmtree(folder, ignore_errors=True)  # first: on a full disk it makes room to write that the run failed
             with suppress(FourfoldError):  # what went wrong is told, not that it cannot be written; a sweep will
                 self._fail(row.id, error, open_run)
             self.told("FAIL", row, inputs, None, f"{error}" or type(error).__name__)
             raise
         finally:
+            recorder.close()
             shutil.rmtree(folder, ignore_errors=True)
         self.told("COMPLETE", row, inputs, open_run._version, "")
 
@@ -164,16 +168,9 @@ class Ledger:
             number = versions.next_number(connection, row.name, kind)
             artifacts.insert(connection, manifest)
             made = Version(
-                new_id("ver"),
-                row.name,
-                number,
-                kind,
-                manifest.digest,
-                row.id,
-                time.time(),
-                manifest.size_bytes,
+                new_id("ver"), row.name, number, kind, manifest.digest, row.id, time.time(), manifest.size_bytes,
                 terms.inherited(inputs, open_run.meta),
-            )
+            )  # fmt: skip
             versions.insert(connection, made, inputs)
             audit.record(connection, row.actor, row.verb, made.ref, {"run": row.id, "digest": made.digest})
             return made

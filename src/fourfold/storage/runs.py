@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from fourfold.core.errors import NotFound
 from fourfold.core.nouns import Run, Version
 from fourfold.core.progress import Progress, silent
-from fourfold.storage import facts, schema
+from fourfold.storage import facts, schema, words
 
 Change = Callable[[sa.Connection], Any]
 Told = Callable[[str, Run, Sequence[Version], Version | None, str], None]  # START, COMPLETE or FAIL; inputs; output; error
@@ -29,7 +29,8 @@ def nobody(*_: object) -> None:
 
 @dataclass(slots=True)
 class OpenRun:
-    """A run that is under way. The verb writes files into `folder`, facts into `meta`, and figures through `metrics`."""
+    """A run that is under way. The verb writes files into `folder`, facts into `meta`, figures through
+    `metrics`, and those of single steps through `point`."""
 
     id: str
     folder: Path
@@ -37,6 +38,7 @@ class OpenRun:
     meta: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    point: Callable[[int, Mapping[str, float]], None] = lambda step, figures: None  # figures of a step, as they come
     _version: Version | None = None
 
     @property
@@ -64,6 +66,7 @@ def insert(connection: sa.Connection, run: Run, job_id: str | None = None) -> No
             "state": run.state, "started_at": run.started_at, "metrics_json": "{}", "job_id": job_id,
         },
     )  # fmt: skip
+    words.write(connection, run.id, [run.verb, run.name, *words.texts(run.spec)])
 
 
 def is_new(connection: sa.Connection, run_id: str) -> bool:
@@ -79,8 +82,11 @@ def close(connection: sa.Connection, run_id: str, *, error: str | None, figures:
         "finished_at": time.time(),
         "metrics_json": _json(figures),
     }
-    connection.execute(schema.run.update().where(schema.run.c.id == run_id, schema.run.c.state == "running").values(values))
+    running = sa.and_(schema.run.c.id == run_id, schema.run.c.state == "running")
+    ended = connection.execute(schema.run.update().where(running).values(values)).rowcount
     facts.of_run(connection, run_id, figures)
+    if ended and error:  # of two who close it one does
+        words.write(connection, run_id, [error])
 
 
 def _select() -> sa.Select[Any]:

@@ -293,6 +293,12 @@ fact = _table(
     sa.Index("ix_fact_name_text", "name", "text", "thing"),
 )
 
+word = _table(
+    "word",
+    sa.Column("word", sa.Text, primary_key=True),
+    sa.Column("thing", sa.Text, primary_key=True, index=True),  # id of a version or run
+)
+
 tag = _table(
     "tag",
     sa.Column("version_id", sa.Text, sa.ForeignKey("version.id"), primary_key=True),
@@ -364,4 +370,22 @@ erased = _table(
     sa.Column("digest", sa.Text, primary_key=True),
     sa.Column("what", sa.Text, nullable=False),  # manifest, chunk
     sa.Column("receipt", sa.Text, sa.ForeignKey("erasure.receipt"), nullable=False, index=True),
+)
+
+metric_point = _table(
+    "metric_point",
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("value", sa.Float, nullable=False),
+)
+
+run_record = _table(
+    "run_record",
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id"), primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),  # metrics, log
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("manifest", sa.Text, sa.ForeignKey("manifest.digest"), nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
 )

@@ -21,9 +21,10 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 
 from fourfold.core.errors import BadSpec, did_you_mean
-from fourfold.storage import schema
+from fourfold.storage import schema, words
 
 LONGEST, DEEPEST = 4000, 50
+MOST_WORDS = 20  # of a text that is searched for
 FEW = 2000  # things that a comparison finds and that are worth listing
 TOKEN = re.compile(
     r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|(?P<name>[^\W\d][\w.\-]*|`[^`]+`)"
@@ -172,6 +173,8 @@ class _Parser:
         if self.word("in"):
             values = self.values()
             found = self.resolve(name, values[0], lambda column: column.in_(values))
+        elif name.text == "text" and self.word("contains"):
+            found = self._text(name)
         elif word := self.word("like", "contains"):
             text = self.value()
             if not isinstance(text, str):
@@ -183,6 +186,14 @@ class _Parser:
         else:
             return self.resolve(name, None, lambda column: sa.true())
         return sa.not_(found) if turned else found
+
+    def _text(self, name: Token) -> sa.ColumnElement[bool]:
+        """Things that have every word of a text somewhere: in names, settings, what meta says, errors."""
+        text = self.value()
+        found = list(dict.fromkeys(words.cut(text))) if isinstance(text, str) else []
+        if not found:
+            self.fail("contains takes a text with words", "Such as: text contains 'lamp tickets'", name)
+        return sa.and_(*(self._among(words.having(word), schema.word.c.thing) for word in found[:MOST_WORDS]))
 
     def values(self) -> list[Value]:
         if not self.word("("):

@@ -81,7 +81,8 @@ def scrub(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Kept:
-    """Read every chunk of a store, repair those that are wrong or missing from the others, and note when.
+    """Read every chunk of a store, repair those that are wrong or missing from the others, and note when. What an older key
+    of the store's key file sealed is sealed with the newest: after a whole scrub the older keys open nothing there.
 
     Goes on where a stopped scrub came to. `bytes_per_second` 0: as fast as it goes.
     """
@@ -109,7 +110,9 @@ def _examine(stores: Stores, target: Blobs, name: str, digest: str, kept: Kept) 
     if stores.is_erased(digest):
         return
     try:
-        target.get(digest)
+        data = target.get(digest)
+        if getattr(target, "seal", None) is not None:
+            target.put(digest, data)  # which is written anew unless the newest key sealed it
     except NotFound:
         if name == HOME and stores.is_moved(digest):
             return

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from fourfold.core.errors import BadInput, Conflict, NotFound, did_you_mean
 from fourfold.core.nouns import Kind, Version
-from fourfold.storage import audit, facts, schema
+from fourfold.storage import audit, facts, schema, words
 
 NAME = re.compile(r"[^\W_][\w.\-]{0,99}", re.UNICODE)  # letters of any script, digits, . _ -
 HEX = re.compile(r"[0-9a-f]{12,64}")
@@ -86,6 +86,7 @@ def insert(connection: sa.Connection, version: Version, inputs: tuple[Version, .
     if edges:
         connection.execute(schema.edge.insert(), edges)
     facts.of_version(connection, version, inputs)
+    words.write(connection, version.id, [version.name, *words.texts(version.meta)])
 
 
 def from_row(row: sa.Row[Any]) -> Version:

@@ -19,6 +19,7 @@ from fourfold.application.results import (
     VersionDetail,
     VersionPage,
 )
+from fourfold.application.run_results import RunLog, RunMetrics
 from fourfold.application.sdk import Line
 from fourfold.core.nouns import Kind, Run, RunState
 from fourfold.storage.artifacts import safe_path
@@ -95,6 +96,14 @@ class Things(Line):
     def run(self, run_id: str) -> Run:
         """A run: what was done, by whom, from what, and how it ended."""
         return self._do("run", {"run_id": run_id}, Run)
+
+    def run_metrics(self, run_id: str, *, name: str | None = None) -> RunMetrics:
+        """The history of a run's metrics, step by step; `name`: of that one alone."""
+        return self._do("run_metrics", {"run_id": run_id, "name": name}, RunMetrics)
+
+    def run_log(self, run_id: str) -> RunLog:
+        """What was logged during a run."""
+        return self._do("run_log", {"run_id": run_id}, RunLog)
 
     def jobs(self, *, state: JobState | None = None, limit: int = PAGE, cursor: str | None = None) -> JobPage:
         """Jobs, newest first."""

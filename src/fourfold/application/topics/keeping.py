@@ -9,6 +9,7 @@ from fourfold.core.errors import BadInput
 from fourfold.storage import erase, states
 from fourfold.storage.collect_garbage import GRACE_SECONDS, Sweep, collect_garbage
 from fourfold.storage.fsck import fsck
+from fourfold.storage.run_records import roll_ended
 
 
 class Keeping(Hand):
@@ -19,6 +20,8 @@ class Keeping(Hand):
         """Delete chunks that nothing keeps, `grace_seconds` after they were condemned. `dry_run` only tells."""
         if grace_seconds < 0:
             raise BadInput(f"{grace_seconds} is no grace period.", hint="Give seconds, 0 or more.")
+        if not dry_run:
+            roll_ended(self.ledger)  # the metrics that killed runs left as rows
         return collect_garbage(
             self.ledger, actor=self.actor, grace_seconds=grace_seconds, dry_run=dry_run, progress=self.progress
         )

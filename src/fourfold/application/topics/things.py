@@ -11,11 +11,19 @@ import msgspec
 
 from fourfold.application import look
 from fourfold.application.permissions import action, permit
-from fourfold.application.results import PAGE, JobPage, RunPage, Tags, VersionDetail, VersionPage
+from fourfold.application.results import (
+    PAGE,
+    JobPage,
+    RunPage,
+    Tags,
+    VersionDetail,
+    VersionPage,
+)
+from fourfold.application.run_results import MetricSeries, RunLog, RunMetrics
 from fourfold.application.topics import Hand
-from fourfold.core.errors import BadInput, BadSpec, did_you_mean
+from fourfold.core.errors import BadInput, BadSpec, NotFound, did_you_mean
 from fourfold.core.nouns import Kind, Run, RunState
-from fourfold.storage import audit, jobs, schedules, states, tags
+from fourfold.storage import audit, jobs, run_records, schedules, states, tags
 from fourfold.storage.found import found_runs, found_versions
 from fourfold.storage.leases import home_id
 from fourfold.storage.schedules import Schedule
@@ -93,6 +101,26 @@ class Things(Hand):
     def run(self, run_id: str) -> Run:
         """A run: what was done, by whom, from what, and how it ended."""
         return self.ledger.find_run(run_id)
+
+    @action("read")
+    def run_metrics(self, run_id: str, *, name: str | None = None) -> RunMetrics:
+        """The history of a run's metrics, step by step; `name`: of that one alone."""
+        run = self.ledger.find_run(run_id)
+        found = run_records.history(self.ledger.database, self.ledger.materialised, run.id, name)
+        if name is not None and not found:
+            known = run_records.history(self.ledger.database, self.ledger.materialised, run.id)
+            raise NotFound(f"{run.id} told no metric {name!r}.{did_you_mean(name, known)}", hint=f"Run: fourfold show {run.id}")
+        series = {
+            metric: MetricSeries([p[1] for p in points], [p[2] for p in points], [p[3] for p in points])
+            for metric, points in found.items()
+        }
+        return RunMetrics(run.id, series)
+
+    @action("read")
+    def run_log(self, run_id: str) -> RunLog:
+        """What was logged during a run."""
+        run = self.ledger.find_run(run_id)
+        return RunLog(run.id, run_records.log_lines(self.ledger.database, self.ledger.materialised, run.id))
 
     @action("read")
     def jobs(self, *, state: jobs.JobState | None = None, limit: int = PAGE, cursor: str | None = None) -> JobPage:
