@@ -119,7 +119,7 @@ def test_killed_migrations_of_an_old_home_lose_nothing(folder, server):
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_many_killed_migrations_of_old_homes_lose_nothing(folder, server):
-    killed, migrated = kill_upgrades(folder, server, 500, 0.7)
+    killed, migrated = kill_upgrades(folder, server, 500, 2.0)
     print(f"{killed} kills of migrations, {migrated} times a home was found migrated, nothing lost")
     assert killed >= 500
 
