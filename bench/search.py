@@ -170,7 +170,7 @@ def main() -> None:
     result = {
         "title": "Search",
         "note": (__doc__ or "").partition("\n\n")[2].partition("\n\n")[2].strip().replace("\n", " "),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}",
         "date": time.strftime("%Y-%m-%d"),
         "rows": [*literal_rows(options.rows, options.rounds), *question_rows(options.rounds)],
     }

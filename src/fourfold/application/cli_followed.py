@@ -20,7 +20,8 @@ def print_followed(found: Followed) -> None:
     for drop in found.drops:
         line(f"line {drop.line}" if drop.line else "the whole file", f"left out: {drop.reason}", drop.detail, style="red")
     if found.raw is not None:
-        line(f"{found.documents:,} documents, {found.lost:,} lines left out", f"to {found.dataset}", style="dim")
+        documents = "document" if found.documents == 1 else "documents"
+        line(f"{found.documents:,} {documents}, {found.lost:,} lines left out", f"to {found.dataset}", style="dim")
     if found.note:
         line(found.note, style="yellow")
     line(f"found in {found.seconds * 1000:.0f} ms", style="dim")

@@ -41,7 +41,9 @@ def follow(ledger: Ledger, version: Version, thing: str, *, limit: int) -> Follo
 def open_chain(ledger: Ledger, version: Version) -> tuple[Chain, str]:
     """A dataset with all that it was made from, and what is to be said of what is gone."""
     if version.kind != "dataset":
-        raise BadInput(f"{version.ref} is a {version.kind}, not a dataset.", hint="Run: fourfold versions --kind dataset")
+        raise BadInput(
+            f"{version.ref} is no dataset but of the kind {version.kind}.", hint="Run: fourfold versions --kind dataset"
+        )
     passed: list[Passed] = []
     gone: list[str] = []
     for one in [version, *dataset_chain(ledger, version)]:
