@@ -1,14 +1,16 @@
-"""Cleaning beside datatrove: CPU seconds of each stage on one core, the same texts, in one run; medians of the rounds.
+"""Cleaning beside datatrove and data-juicer: CPU seconds of each stage on one core, the same texts, in one run; medians of the
+rounds.
 
-    python bench/data.py [--json FILE] [--rounds 3] [--megabytes 3] [--peer PYTHON]
+    python bench/data.py [--json FILE] [--rounds 3] [--megabytes 3] [--datatrove PYTHON] [--juicer PYTHON]
 
 The texts are drawn by a seeded generator from the English treebank of the test data (FOURFOLD_TEST_DATA, else
 ../shared/data), a tenth of them near-duplicates, a tenth with a phone number and an address. Stages are the same filters with
-their default settings. "Personal data" is e-mail and IP addresses in datatrove; in Fourfold these and identity, card and phone
-numbers. datatrove's FineWeb filter has one rule more, which counts words. Its language filter
-wants to download a model, so that stage has no peer and stands outside the totals. Of near-duplicate removal datatrove
-computes only the signatures here, Fourfold all of it.
-datatrove runs in build/peers/datatrove, made when first needed, or in the environment of --peer.
+their default settings. "Personal data" is e-mail and IP addresses in datatrove and data-juicer; in Fourfold these and identity,
+card, passport and phone numbers with their check digits, and number plates. datatrove's FineWeb filter has one rule more, which
+counts words. The language filters of both want to download a model, so that stage stands outside the totals. Of near-duplicate
+removal both compute only the signatures here, Fourfold all of it. data-juicer has no Gopher and no FineWeb rules: beside them
+stand its number of words with shares of letters and of signs, and its two repetition filters.
+Peers run in build/peers, made when first needed, or in the environments that are named. Their start-up is not counted.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,8 +38,10 @@ from fourfold.data.steps import STEPS, Barrier
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("FOURFOLD_TEST_DATA", ROOT.parent / "shared" / "data"))
-PEER = ROOT / "build" / "peers" / "datatrove"
-INSTALL = ("datatrove[processing]==0.10.1", "spacy")
+PEERS = {  # name → script beside this one, what its environment holds
+    "datatrove": ("data_peers.py", ("datatrove[processing]==0.10.1", "spacy")),
+    "data-juicer": ("data_juicer_peers.py", ("py-data-juicer==1.6.1", "ftfy", "scipy", "aiohttp")),
+}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"}
 STAGES = {
     "Unicode": "normalise",
@@ -71,19 +76,26 @@ def generate(size_bytes: int) -> list[str]:
 
 
 def ours(file: Path) -> dict[str, float]:
-    """CPU seconds of each stage of Fourfold."""
+    """CPU seconds of each stage of Fourfold; as of the peers, without the start-up, which the first document pays."""
     texts = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     table = pa.table({"doc_id": [f"doc_{i}" for i in range(len(texts))], "text": texts})
     seconds = {}
     for name, step in STAGES.items():
+        run = stage(step)
+        run(table.slice(0, 1))
         started = time.process_time()
-        if not step:
-            Scrubber([Patterns()], build_actions("mask", {})).column("text", texts)
-        else:
-            part = STEPS.build(step)
-            part(part.keys(table) if isinstance(part, Barrier) else table)
+        run(table)
         seconds[name] = time.process_time() - started
     return seconds
+
+
+def stage(step: str) -> Callable[[pa.Table], object]:
+    """What a step does to a table; an empty name stands for finding and masking personal data."""
+    if not step:
+        scrubber = Scrubber([Patterns()], build_actions("mask", {}))
+        return lambda table: scrubber.column("text", table["text"].to_pylist())
+    part = STEPS.build(step)
+    return (lambda table: part(part.keys(table))) if isinstance(part, Barrier) else part
 
 
 def measured(command: list[str]) -> dict[str, float]:
@@ -94,40 +106,47 @@ def measured(command: list[str]) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def peer() -> Path:
-    """The Python of datatrove's environment."""
-    python = PEER / "bin" / "python"
-    if not (PEER / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEER)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *INSTALL], check=True)
-        (PEER / "ready").touch()
+def environment(name: str) -> Path:
+    """The Python of a peer's environment."""
+    folder = ROOT / "build" / "peers" / name
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEERS[name][1]], check=True)
+        (folder / "ready").touch()
     return python
 
 
-def table(own: list[dict[str, float]], other: list[dict[str, float]], megabytes: float) -> list[dict[str, object]]:
-    """A row per stage, then the whole of those that both have."""
+Rounds = list[dict[str, float]]
+
+
+def table(own: Rounds, others: dict[str, Rounds], megabytes: float) -> list[dict[str, object]]:
+    """A row per stage, then one for all the stages that Fourfold and each peer both have."""
     rows: list[dict[str, object]] = []
-    total = [0.0, 0.0]
     for stage in STAGES:
-        mine = statistics.median(one[stage] for one in own)
-        theirs = statistics.median(one[stage] for one in other) if stage in other[0] else None
-        start = statistics.median(one[f"{stage}, start-up"] for one in other) if theirs is not None else None
-        if theirs is not None:
-            total = [total[0] + mine, total[1] + theirs]
-        rows.append(row(stage, mine, theirs, start, megabytes))
-    return [*rows, row("all that both have", total[0], total[1], None, megabytes)]
+        theirs = {name: _median(found, stage) for name, found in others.items()}
+        rows.append(row(stage, dict.fromkeys(others, _median(own, stage) or 0.0), theirs, megabytes))
+    both = {name: [stage for stage in STAGES if stage in found[0]] for name, found in others.items()}
+    mine = {name: sum(_median(own, stage) or 0.0 for stage in stages) for name, stages in both.items()}
+    total = {name: sum(_median(others[name], stage) or 0.0 for stage in stages) for name, stages in both.items()}
+    for name in others:
+        rows.append(row(f"all that {name} has, too", mine, {name: total[name]}, megabytes))
+    return rows
 
 
-def row(stage: str, mine: float, theirs: float | None, start: float | None, megabytes: float) -> dict[str, object]:
+def _median(rounds: Rounds, stage: str) -> float | None:
+    return statistics.median(one[stage] for one in rounds) if stage in rounds[0] else None
+
+
+def row(stage: str, mine: dict[str, float], theirs: dict[str, float | None], megabytes: float) -> dict[str, object]:
     """One line of the table."""
-    return {
-        "stage": stage,
-        "Fourfold, CPU s": mine,
-        "datatrove, CPU s": theirs,
-        "its start-up, CPU s": start,
-        "times faster": None if theirs is None else theirs / mine,
-        "Fourfold, MB/s": megabytes / mine,
-    }
+    first = mine[next(iter(theirs))]
+    found: dict[str, object] = {"stage": stage, "Fourfold, CPU s": first, "Fourfold, MB/s": megabytes / first}
+    for name in mine:
+        seconds = theirs.get(name)
+        found[f"{name}, CPU s"] = seconds
+        found[f"times {name}"] = None if seconds is None else seconds / mine[name]
+    return found
 
 
 def main() -> None:
@@ -135,23 +154,26 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megabytes", type=float, default=3)
-    parser.add_argument("--peer", type=Path, help="a Python that has datatrove")
+    parser.add_argument("--datatrove", type=Path, help="a Python that has datatrove")
+    parser.add_argument("--juicer", type=Path, help="a Python that has data-juicer")
     parser.add_argument("--ours", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.ours:
         print(json.dumps(ours(chosen.ours)))
         return
-    python = chosen.peer or peer()
+    given = {"datatrove": chosen.datatrove, "data-juicer": chosen.juicer}
+    pythons = {name: given[name] or environment(name) for name in PEERS}
+    own: Rounds = []
+    others: dict[str, Rounds] = {name: [] for name in PEERS}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "texts.jsonl"
         texts = generate(int(chosen.megabytes * 1e6))
         file.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
-        own: list[dict[str, float]] = []
-        other: list[dict[str, float]] = []
         for _ in range(chosen.rounds):
             own.append(measured([sys.executable, __file__, "--ours", str(file)]))
-            other.append(measured([str(python), str(ROOT / "bench" / "data_peers.py"), str(file)]))
-    rows = table(own, other, chosen.megabytes)
+            for name, (script, _) in PEERS.items():
+                others[name].append(measured([str(pythons[name]), str(ROOT / "bench" / script), str(file)]))
+    rows = table(own, others, chosen.megabytes)
     for one in rows:
         print(one)
     if chosen.json:

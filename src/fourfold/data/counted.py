@@ -25,7 +25,19 @@ def length(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
 def is_chinese(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Whether at least a fifth of a text's letters are Chinese characters."""
     chinese = count(texts, CHINESE)
-    return (chinese > 0) & (5 * chinese >= count(texts, r"\p{Latin}") + chinese)
+    if not chinese.any():
+        return chinese > 0
+    return (chinese > 0) & (5 * chinese >= latin(texts) + chinese)
+
+
+def latin(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Latin letters of each text: its length less all else, since of these there are fewer to count."""
+    return length(texts) - count(texts, r"\P{Latin}")
+
+
+def holds(texts: pa.Array | pa.ChunkedArray, pattern: str) -> np.ndarray:
+    """Whether the pattern (RE2) stands in each text at all: cheaper than how often."""
+    return pc.match_substring_regex(pc.fill_null(texts, ""), pattern).to_numpy(zero_copy_only=False)
 
 
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -139,6 +139,7 @@ class Log:
     def __init__(self) -> None:
         self._drops: dict[str, list[Any]] = {name: [] for name in DROPS.names}
         self._changes: list[pa.Table] = []
+        self._read: list[pa.Table] = []
         self.reasons: Counter[str] = Counter()
 
     def drop(self, source: str, line: int | None, doc_id: str | None, step: str, reason: str, detail: str = "") -> None:
@@ -158,15 +159,17 @@ class Log:
     def read(self, folders: Sequence[Path]) -> None:
         """Add what other logs wrote into `folders`, in that order."""
         for folder in folders:
-            for row in pq.read_table(folder / "drops.parquet").to_pylist():
-                self.drop(row["source"], row["line"], row["doc_id"], row["step"], row["reason"], row["detail"] or "")
+            drops = pq.read_table(folder / "drops.parquet").cast(DROPS)
+            if len(drops):
+                self._read.append(drops)
+                self.reasons.update({one["values"]: one["counts"] for one in drops["reason"].value_counts().to_pylist()})
             changes = pq.read_table(folder / "changes.parquet").cast(CHANGES)
             if len(changes):
                 self._changes.append(changes)
 
     def write(self, folder: Path, *, changes: bool = True) -> dict[str, Any]:
         """The figures for the version's meta: `drops` by reason and `changes` by step and column."""
-        write_table(pa.table(self._drops, schema=DROPS), folder / "drops.parquet")
+        write_table(pa.concat_tables([*self._read, pa.table(self._drops, schema=DROPS)]), folder / "drops.parquet")
         figures: dict[str, Any] = {"drops": dict(sorted(self.reasons.items()))}
         if changes:
             table = pa.concat_tables(self._changes) if self._changes else CHANGES.empty_table()

@@ -13,6 +13,8 @@ from fourfold.data.units import batches, shingles, units
 PERMUTATIONS, BANDS, BAND_ROWS = 128, 21, 6  # 1 - (1 - 0.8^6)^21 = 0.998 of the pairs that are 0.8 alike share a band
 ERROR = 0.07  # two standard deviations of the estimate at 0.8: sqrt(0.8 × 0.2 / 128) = 0.035
 SEED = 42
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
+PAIRS = 10_000  # that are compared at once
 
 
 def keys_of(texts: pa.ChunkedArray, words: int = 3, characters: int = 5) -> pa.Table:
@@ -32,26 +34,57 @@ def keys_of(texts: pa.ChunkedArray, words: int = 3, characters: int = 5) -> pa.T
     return pa.table({"length": length, "sketch": sketch})
 
 
-def matrix_of(sketches: pa.ChunkedArray) -> np.ndarray:
-    """The MinHashes of a column that `keys_of` made, of shape (rows, PERMUTATIONS)."""
-    return np.concatenate([_chunk(chunk) for chunk in sketches.chunks] or [np.zeros((0, PERMUTATIONS), np.uint32)])
+class Sketches:
+    """The MinHashes of a column that `keys_of` made, where they lie: in memory, or in files that are mapped into it. A band
+    at a time is held, and the rows that are compared.
+    """
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._chunks = [_chunk(chunk) for chunk in column.chunks]
+        self._begins = np.cumsum([0, *map(len, self._chunks)])
+
+    def __len__(self) -> int:
+        return int(self._begins[-1])
+
+    def band(self, number: int) -> np.ndarray:
+        """One hash per row of the values of a band, of shape (rows,)."""
+        columns = slice(number * BAND_ROWS, (number + 1) * BAND_ROWS)
+        return np.concatenate([_hashed(chunk[:, columns]) for chunk in self._chunks] or [np.zeros(0, np.uint64)])
+
+    def alike(self, a: np.ndarray, b: np.ndarray, least: float) -> np.ndarray:
+        """Whether the share of equal values of each pair of rows is at least `least`."""
+        parts = [
+            (self._rows(a[i : i + PAIRS]) == self._rows(b[i : i + PAIRS])).mean(axis=1) >= least
+            for i in range(0, len(a), PAIRS)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, bool)
+
+    def _rows(self, rows: np.ndarray) -> np.ndarray:
+        found = np.empty((len(rows), PERMUTATIONS), np.uint32)
+        which = np.searchsorted(self._begins, rows, "right") - 1
+        for number in np.unique(which):
+            here = which == number
+            found[here] = self._chunks[number][rows[here] - self._begins[number]]
+        return found
 
 
-def clusters(sketches: np.ndarray, rows: np.ndarray, least: float) -> np.ndarray:
+def clusters(sketches: Sketches, rows: np.ndarray, least: float) -> np.ndarray:
     """The cluster of each row, as a number; `rows` are those that take part, `least` the estimate from which a pair counts."""
     left, right = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for band in range(BANDS):
-        part = np.ascontiguousarray(sketches[rows, band * BAND_ROWS : (band + 1) * BAND_ROWS])
-        order = np.lexsort(part.T[::-1])  # stable: equal rows stay in order
+    for number in range(BANDS):
+        band = sketches.band(number)[rows]
+        order = np.argsort(band, kind="stable")  # equal rows stay in order
+        band = band[order]
         begins = np.ones(len(order), bool)
-        begins[1:] = (part[order[1:]] != part[order[:-1]]).any(axis=1)
+        begins[1:] = band[1:] != band[:-1]
         first = order[np.flatnonzero(begins)[np.cumsum(begins) - 1]] if len(order) else order
-        for a, b in ((first, order), (order[:-1], order[1:])):  # with the first of its group, and with its neighbour
-            same = (part[a] == part[b]).all(axis=1) & (a != b)
-            a, b = rows[a[same]], rows[b[same]]
-            good = _alike(sketches, a, b, least)
-            left.append(a[good])
-            right.append(b[good])
+        next_one = np.flatnonzero(~begins)  # each with the first of its group, and with its neighbour
+        with_first, with_next = np.stack([first[next_one], order[next_one]]), np.stack([order[next_one - 1], order[next_one]])
+        pairs = np.unique(np.concatenate([with_first, with_next], axis=1), axis=1)
+        a, b = rows[pairs[0]], rows[pairs[1]]
+        good = sketches.alike(a, b, least)
+        left.append(a[good])
+        right.append(b[good])
     a, b = np.concatenate(left), np.concatenate(right)
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(sketches), len(sketches)))
     return connected_components(graph, directed=False)[1]
@@ -67,11 +100,13 @@ def best_of(which: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return best[which]
 
 
-def _alike(sketches: np.ndarray, a: np.ndarray, b: np.ndarray, least: float) -> np.ndarray:
-    parts = [
-        (sketches[a[i : i + 10_000]] == sketches[b[i : i + 10_000]]).mean(axis=1) >= least for i in range(0, len(a), 10_000)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, bool)
+def _hashed(values: np.ndarray) -> np.ndarray:
+    """A hash of each row; two rows with one hash are compared in full before they count."""
+    found = np.zeros(len(values), np.uint64)
+    for column in values.T:
+        found = (found ^ column) * FACTOR
+        found ^= found >> np.uint64(29)
+    return found
 
 
 def _sketches(hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:

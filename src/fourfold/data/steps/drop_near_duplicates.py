@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fourfold.core.errors import BadSpec
-from fourfold.data.minhash import ERROR, best_of, clusters, keys_of, matrix_of
+from fourfold.data.minhash import ERROR, Sketches, best_of, clusters, keys_of
 from fourfold.data.steps import mark
 
 
@@ -39,7 +39,7 @@ class DropNearDuplicates:
     def __call__(self, table: pa.Table, /) -> pa.Table:
         keys = table if "sketch" in table.column_names else self.keys(table)
         lengths = keys["length"].to_numpy()
-        which = clusters(matrix_of(keys["sketch"]), np.flatnonzero(lengths >= 0), self.similarity - ERROR)
+        which = clusters(Sketches(keys["sketch"]), np.flatnonzero(lengths >= 0), self.similarity - ERROR)
         kept = best_of(which, lengths)
         return mark(
             keys.select(["doc_id"]),

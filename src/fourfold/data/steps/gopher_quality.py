@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from fourfold.data.counted import CHINESE, count, is_chinese, lines_of, share
+from fourfold.data.counted import CHINESE, count, holds, is_chinese, length, lines_of, share
 from fourfold.data.steps import mark
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -38,13 +38,17 @@ class GopherQuality:
 
     def __call__(self, table: pa.Table, /) -> pa.Table:
         texts, chinese = table["text"], is_chinese(table["text"])
-        words, characters, solid = count(texts, r"\S+"), count(texts, CHINESE), count(texts, r"\S")
+        words, characters, solid = count(texts, r"\S+"), count(texts, CHINESE), length(texts) - count(texts, r"\s")
         amount = np.where(chinese, characters, words)
         mean = share(solid, words)
-        lettered = np.where(chinese, share(count(texts, r"\pL"), solid), share(count(texts, r"\S*\pL\S*"), words))
+        lettered = share(count(texts, r"\S*\pL\S*"), words)
+        if chinese.any():
+            lettered = np.where(chinese, share(count(texts, r"\pL"), solid), lettered)
         symbols = share(np.maximum(count(texts, "#"), count(texts, r"\.\.\.|…")), amount)
         bullets, ellipses = _lines(texts.to_pylist())
-        stops = np.where(chinese, _present(texts, STOP_CHARACTERS, ""), _present(texts, STOP_WORDS, r"\b"))
+        stops = _present(texts, STOP_WORDS, r"\b")
+        if chinese.any():
+            stops = np.where(chinese, _present(texts, STOP_CHARACTERS, ""), stops)
         rules = {
             "gopher_too_few_words": amount < np.where(chinese, self.min_characters_chinese, self.min_words),
             "gopher_too_many_words": amount > np.where(chinese, self.max_characters_chinese, self.max_words),
@@ -61,9 +65,7 @@ class GopherQuality:
 
 
 def _present(texts: pa.ChunkedArray, words: tuple[str, ...], edge: str) -> np.ndarray:
-    return sum(
-        ((count(texts, f"(?i){edge}{word}{edge}") > 0).astype(np.int64) for word in words), np.zeros(len(texts), np.int64)
-    )
+    return sum((holds(texts, f"(?i){edge}{word}{edge}").astype(np.int64) for word in words), np.zeros(len(texts), np.int64))
 
 
 def _lines(texts: list[str | None]) -> tuple[np.ndarray, np.ndarray]:

@@ -53,7 +53,7 @@ def languages_of(texts: pa.ChunkedArray, min_confidence: float) -> pa.Array:
     """The language of each text."""
     plain = pc.fill_null(texts, "")
     chinese = pc.count_substring_regex(plain, r"[\x{3400}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{3347f}]")
-    letters = pc.add(pc.count_substring_regex(plain, r"\p{Latin}"), chinese)
+    letters = pc.add(pc.subtract(pc.utf8_length(plain), pc.count_substring_regex(plain, r"\P{Latin}")), chinese)
     kana = pc.count_substring_regex(plain, KANA_OR_HANGUL)
     is_chinese = pc.and_(
         pc.and_(pc.greater(chinese, 0), pc.greater_equal(pc.multiply(chinese, 5), letters)),

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from fourfold.core.errors import BadInput, BadSpec, GateRefused, did_you_mean
 from fourfold.data.dataset import SPLITS
-from fourfold.data.minhash import ERROR, clusters, keys_of, matrix_of
+from fourfold.data.minhash import ERROR, Sketches, clusters, keys_of
 from fourfold.data.steps import mark, told
 
 HASH, GROUP = "split hash", "split group"
@@ -58,7 +58,7 @@ class Split:
         found: dict[str, Any] = {}
         if self.leaks != "ignore":
             lengths = keys["length"].to_numpy()
-            which = clusters(matrix_of(keys["sketch"]), np.flatnonzero(lengths >= 0), self.similarity - ERROR)
+            which = clusters(Sketches(keys["sketch"]), np.flatnonzero(lengths >= 0), self.similarity - ERROR)
             sides, found = self._without_leaks(sides, which, hashes)
         rows = {name: int((sides == i).sum()) for i, name in enumerate(SPLITS)}
         marks = pa.table({"split": pa.array(np.array(SPLITS, dtype=object)[sides], pa.string())})
