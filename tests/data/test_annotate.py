@@ -351,7 +351,7 @@ def test_what_somebody_wrote_of_an_erased_text_is_nowhere_in_the_home(wal, tmp_p
     def holding():
         return [path for path in ledger.home.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
-    assert holding() == [ledger.home / ("ledger.sqlite-wal" if wal else "ledger.sqlite")]
+    assert ledger.home / ("ledger.sqlite-wal" if wal else "ledger.sqlite") in holding()
     erase(ledger, ["tickets@1"], actor=OWNER.id, reason="request 17")
     assert holding() == []
     ledger.close()

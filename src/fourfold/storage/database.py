@@ -142,14 +142,27 @@ class Database:
         self.engine.dispose()
 
     def empty_log(self) -> None:
-        """Put what stands in SQLite's write-ahead log, if it has one, into the database, and empty it: no row that is gone
-        stays there. Waits for readers."""
+        """Put what stands in SQLite's write-ahead log, if it has one, into the database, and empty it; begin another rollback
+        journal, if that is what it has: no row that is gone stays there. Waits for readers and writers."""
         if self.engine.dialect.name == "sqlite":
             connection = self.engine.raw_connection()
             try:
                 connection.cursor().execute("pragma wal_checkpoint(truncate)")
+                self._drop_journal(connection.cursor())
             finally:
                 connection.close()
+
+    def _drop_journal(self, cursor: Any) -> None:
+        """Delete the rollback journal; while somebody writes SQLite leaves it, and it is tried again."""
+        (mode,) = cursor.execute("pragma journal_mode").fetchone()
+        journal = Path(f"{self.engine.url.database}-journal")
+        until = time.monotonic() + BUSY_SECONDS
+        before = _inode(journal)
+        while mode == "persist" and before is not None and _inode(journal) == before and time.monotonic() < until:
+            cursor.execute("pragma journal_mode = delete").fetchone()
+            cursor.execute("pragma journal_mode = persist").fetchone()
+            if _inode(journal) == before:
+                time.sleep(FIRST_PAUSE)
 
     def facts(self) -> dict[str, str]:
         """What the database is: `server` with its version, `schema`; of SQLite `journal`, and `damage` if a look finds any."""
@@ -257,6 +270,14 @@ def _open_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("pragma synchronous = full")  # an acknowledged commit survives a power cut
     connection.execute("pragma foreign_keys = on")
     connection.execute("pragma secure_delete = on")  # what people said of an erased text is overwritten in the file, too
+
+
+def _inode(path: Path) -> int | None:
+    """Which file a path is now."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
