@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +18,21 @@ from fourfold.storage import schema, states
 from fourfold.storage.annotation_projects import Suggestion
 from fourfold.storage.erase import erase, read_register, replay_register
 
+LABELLER = """
+import sys
+from pathlib import Path
+from fourfold.storage import annotation_queue as queue
+from fourfold.storage.ledger import Ledger
+
+ledger = Ledger.open(Path(sys.argv[1]), url=sys.argv[2])
+while True:
+    with ledger.write() as connection:
+        held = queue.take(connection, "mood", sys.argv[3], 2)
+    for each in held:
+        with ledger.write() as connection:
+            queue.answer(connection, "mood", sys.argv[3], each.item.doc_id, {"label": "yes"})
+        print(each.item.doc_id, flush=True)  # acknowledged: from here on it may not be lost
+"""
 YES, NO = {"label": "yes"}, {"label": "no"}
 
 
@@ -281,3 +298,24 @@ def test_a_dataset_that_is_annotated_is_not_removed_until_the_project_is_closed(
         projects.set_state(connection, "ann", "mood", "closed")
         states.remove(connection, version, OWNER.id, "unused")
         assert states.state_of(connection, version.id) == "removed"
+
+
+def test_what_was_acknowledged_survives_the_kill_of_whoever_took_it(ledger, project, database_url):
+    project(400)
+    command = [sys.executable, "-c", LABELLER, str(ledger.home), database_url]
+    acknowledged: set[str] = set()
+    for who in ("ann", "bob"):
+        with subprocess.Popen([*command, who], stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            acknowledged |= {child.stdout.readline().strip() for _ in range(10)}
+            child.kill()
+            acknowledged |= set(child.stdout.read().split())
+    assert len(acknowledged) >= 20
+    found = said(ledger)
+    assert acknowledged <= {a.doc_id for a in found}
+    assert len({a.doc_id for a in found}) == len(found)  # nobody was given what another had answered
+    with ledger.database.read() as connection:
+        states_of = {i.doc_id: (i.state, i.answers) for i in projects.items(connection, "mood")}
+    assert {doc_id for doc_id, state in states_of.items() if state == ("done", 1)} == {a.doc_id for a in found}
+    let_leases_expire(ledger)
+    assert len(take(ledger, "cat", 100)) == min(100, 400 - len(found))  # what the dead held is free again
