@@ -112,6 +112,7 @@ def test_every_route_asks_for_a_key_and_for_a_role(client, home, act):
         "query": "q",
         "question": "text",
         "doc_id": "doc_x",
+        "thing": "doc_x",
         "value": {},
         "text": "t",
         "tasks": [],
