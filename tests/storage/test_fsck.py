@@ -62,7 +62,7 @@ def test_progress_counts_versions(ledger, publish):
 def test_a_row_that_points_at_nothing_is_found(ledger, publish):
     publish(content="x")
     if ledger.database.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL lets nobody write such a row")
+        pytest.skip("only SQLite lets anybody write such a row")
     with closing(sqlite3.connect(ledger.home.parent / "ledger.db")) as connection:  # foreign keys are off
         connection.execute("update version set run_id = 'run_none'")
         connection.commit()
