@@ -162,6 +162,13 @@ def no_cycles(root: Path) -> list[str]:
     return []
 
 
+def one_place_per_name(root: Path) -> list[str]:
+    """No module stands beside a package of its name: Python would see the package alone."""
+    package = root / "src" / "fourfold"
+    shadowed = [path for path in sorted(package.rglob("*.py")) if (path.with_suffix("") / "__init__.py").exists()]
+    return [f"{path.relative_to(package)}: hidden by the package {path.stem}/" for path in shadowed]
+
+
 def absolute_imports(root: Path) -> list[str]:
     """Imports are absolute: a module reads the same wherever it lies."""
     relative = [i for i in imports(root) if i.imported.startswith(".")]
@@ -391,6 +398,7 @@ RULES = (
     doors_ask_the_platform,
     broad_excepts_only_at_the_edges,
     no_long_modules,
+    one_place_per_name,
     no_pickles,
     the_map_names_every_module,
     every_module_imports,

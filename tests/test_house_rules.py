@@ -59,6 +59,7 @@ PLANTED_TEXTS = [
     (rules.broad_excepts_only_at_the_edges, "data/planted.py", "try:\n    x\nexcept (OSError, Exception):\n    x", "catches"),
     (rules.broad_excepts_only_at_the_edges, "data/planted.py", "with contextlib.suppress(Exception):\n    pass", "catches"),
     (rules.no_long_modules, "data/planted.py", "x = 1\n" * 400, "402 lines, more than 400"),
+    (rules.one_place_per_name, "data/steps.py", "", "data/steps.py: hidden by the package steps/"),
     (rules.no_pickles, "data/planted.py", "from pickle import loads", "imports pickle.loads"),
     (rules.no_pickles, "data/planted.py", "np.load(path, allow_pickle=True)", "unpickles"),
     (rules.no_pickles, "data/planted.py", "torch.load(path, weights_only=True)", "unpickles"),

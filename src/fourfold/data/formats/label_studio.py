@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fourfold.data.decode import AUTO, check_encoding
-from fourfold.data.exports import label_studio
+from fourfold.data.exported import label_studio
 from fourfold.data.formats import BadLine, Record
 from fourfold.data.json_lines import Bad, values_of
 

@@ -15,7 +15,7 @@ from fourfold.core.errors import BadSpec
 from fourfold.core.nouns import Actor
 from fourfold.data.collect import collect
 from fourfold.data.dataset import Dataset
-from fourfold.data.exports import offsets
+from fourfold.data.exported import offsets
 from fourfold.data.formats import BadLine, Record
 from fourfold.data.formats.huggingface import HuggingFace
 from fourfold.data.formats.label_studio import LabelStudio
