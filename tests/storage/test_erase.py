@@ -113,12 +113,16 @@ def test_a_torn_last_line_is_no_receipt_and_a_bad_line_stops_everything(ledger, 
     erase.erase(ledger, ["words@1"], actor="owner", reason="")
     file = ledger.register / "register.jsonl"
     with file.open("ab") as out:
-        out.write(b'{"receipt": "era_ha')
+        out.write(b'{"receipt": "era_ha\n\x00\xff\n\nrubbish')  # a torn block may hold line ends
     assert len(list(erase.read_register(ledger.register))) == 1
     erase.erase(ledger, ["words@2"], actor="owner", reason="")
     assert len(list(erase.read_register(ledger.register))) == 2
     file.write_bytes(b"{}\n" + file.read_bytes())
     with pytest.raises(Corrupt, match="Line 1"):
+        erase.replay_register(ledger)
+    whole = file.read_bytes().removeprefix(b"{}\n")
+    file.write_bytes(whole.replace(b"words@2", b"words\xff2"))  # the last receipt, damaged after it was whole
+    with pytest.raises(Corrupt, match="Line 3"):
         erase.replay_register(ledger)
 
 

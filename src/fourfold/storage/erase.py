@@ -29,6 +29,7 @@ from fourfold.storage.states import is_erased, receipt_of
 __all__ = ["Receipt", "erase", "is_erased", "read_register", "receipt_of", "replay_register"]
 
 FILE = "register.jsonl"
+MARK = b'"whole"'  # a line behind each receipt that is whole on the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +86,39 @@ def replay_register(ledger: Ledger) -> list[str]:
 
 
 def read_register(folder: Path) -> Iterator[Receipt]:
-    """The receipts of a register, oldest first. A last line that was torn is no receipt: its erasure never began."""
+    """The receipts of a register, oldest first. What was torn at its end is no receipt: that erasure never began.
+
+    A whole receipt is followed by a mark, so what cannot be read and has something readable behind it was damaged later.
+    """
     path = folder / FILE
     if not path.exists():
         return
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], 1):
-        if not line:
+    lines = _lines(path)
+    for number, line in enumerate(lines, 1):
+        if not line or line == MARK:
             continue
         try:
             yield msgspec.json.decode(line, type=Receipt)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
             raise Corrupt(
                 f"Line {number} of the erasure register {path} cannot be read: {error}.",
                 hint="Bring the register back from its own copy before anything is restored.",
             ) from error
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The lines up to the last one that can be read; an interrupted write may have left anything behind it."""
+    lines = path.read_bytes().split(b"\n")[:-1]
+    while lines and not _readable(lines[-1]):
+        lines.pop()
+    return lines
+
+
+def _readable(line: bytes) -> bool:
+    try:
+        return line == MARK or bool(msgspec.json.decode(line, type=Receipt))
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return False
 
 
 def _planned(connection: sa.Connection, asked: Sequence[Version], actor: str, reason: str) -> Receipt:
@@ -135,20 +154,17 @@ def _append(folder: Path, receipt: Receipt) -> None:
     path = folder / FILE
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        size = os.lseek(descriptor, 0, os.SEEK_END)
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        if torn:  # an earlier line was cut short by a crash: it must not swallow this one
-            os.ftruncate(descriptor, _whole_lines(path))
+        whole = sum(len(line) + 1 for line in _lines(path))
+        if whole < os.lseek(descriptor, 0, os.SEEK_END):  # what a crash left of an earlier line must not swallow this one
+            os.ftruncate(descriptor, whole)
         os.write(descriptor, msgspec.json.encode(receipt) + b"\n")
+        os.fsync(descriptor)
+        os.write(descriptor, MARK + b"\n")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     sync_folder(folder)
     sync_folder(folder.parent)
-
-
-def _whole_lines(path: Path) -> int:
-    return path.read_bytes().rfind(b"\n") + 1
 
 
 def _write_rows(connection: sa.Connection, receipt: Receipt) -> None:
