@@ -71,7 +71,7 @@ def old_home(folder: Path, server: str, number: int) -> tuple[Path, str]:
     """A copy of the home `template` as an old program left it, and the URL of its ledger; on a server a database of its own."""
     home = folder / f"home-{number}"
     if not home.exists():
-        made = folder / f"made-{os.getpid()}"
+        made = folder / f"made-{os.urandom(4).hex()}"  # a copy that is not wanted, or was cut short, stays where it is
         shutil.copytree(folder / "template", made)
         with suppress(OSError):  # another was first
             made.rename(home)
